@@ -1,0 +1,1 @@
+//! Runnable examples of devopser; each is a file beside this one.
