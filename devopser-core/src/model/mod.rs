@@ -1,0 +1,3 @@
+//! The nouns of devopser as plain data. `docs/concepts.md` has the table of terms.
+
+pub mod report;

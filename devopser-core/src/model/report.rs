@@ -1,0 +1,125 @@
+//! What detection found, and why: [`Report`].
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// Where a fact stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Evidence {
+    /// The file, relative to the root.
+    pub path: String,
+    /// The line, counted from 1; `None` where the file's presence is the evidence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<u32>,
+    /// Why it speaks for the fact, in a few words.
+    pub why: String,
+}
+
+/// A value with how sure we are (0 to 100) and what proves it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fact<T> {
+    /// The value.
+    pub value: T,
+    /// 0 to 100.
+    pub confidence: u8,
+    /// What proves it.
+    pub evidence: Vec<Evidence>,
+}
+
+/// A database or cache that the app needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Database {
+    /// PostgreSQL.
+    Postgres,
+    /// MySQL.
+    Mysql,
+    /// MariaDB.
+    Mariadb,
+    /// Redis or Valkey.
+    Redis,
+    /// MongoDB.
+    Mongodb,
+    /// A file in the app's own folder; no container is made for it.
+    Sqlite,
+}
+
+/// One stack that a detector recognised.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Detection {
+    /// The detector's id.
+    pub detector: String,
+    /// How sure the detector is that this is the stack of the app, 0 to 100.
+    pub confidence: u8,
+    /// `node`, `python`, `go`, `php`, `ruby`, `java`, `rust`, `deno`, `static`, …
+    pub runtime: Option<Fact<String>>,
+    /// The version of the runtime, such as `22` or `3.13`.
+    pub version: Option<Fact<String>>,
+    /// `next`, `django`, …
+    pub framework: Option<Fact<String>>,
+    /// `npm`, `pnpm`, `yarn`, `bun`, `pip`, `uv`, `poetry`, …
+    pub package_manager: Option<Fact<String>>,
+    /// The command that installs the dependencies.
+    pub install_command: Option<Fact<String>>,
+    /// The command that builds.
+    pub build_command: Option<Fact<String>>,
+    /// The command that starts the app.
+    pub start_command: Option<Fact<String>>,
+    /// The port that the app listens on where `PORT` is not obeyed or not set.
+    pub port: Option<Fact<u16>>,
+    /// Databases and caches that it needs.
+    pub databases: Option<Fact<Vec<Database>>>,
+    /// Whether the outcome is a folder of files, without a server of its own.
+    pub is_static: Option<Fact<bool>>,
+    /// The folder that holds the built files, relative to the root.
+    pub output_dir: Option<Fact<String>>,
+    /// Environment that the stack wants when it runs.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub run_env: BTreeMap<String, String>,
+    /// Environment that the stack wants while it is built.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub build_env: BTreeMap<String, String>,
+    /// What the generator needs beyond the facts; its meaning is the stack's own.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub hints: BTreeMap<String, String>,
+    /// What could not be read or looks wrong.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+}
+
+/// A service of a monorepo.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceFound {
+    /// The service's name: its folder's last part.
+    pub name: String,
+    /// Its folder, relative to the root; `.` for the root itself.
+    pub root: String,
+    /// What proves it.
+    pub evidence: Vec<Evidence>,
+    /// What was found in its folder.
+    pub detection: Option<Detection>,
+}
+
+/// Everything that detection found in a tree.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    /// The stack that won; `None` when nothing was recognised.
+    pub stack: Option<Detection>,
+    /// The others, best first.
+    #[serde(default)]
+    pub runners_up: Vec<Detection>,
+    /// The Dockerfile at the root, when there is one.
+    pub dockerfile: Option<String>,
+    /// The port that the Dockerfile exposes, when it says one.
+    pub dockerfile_port: Option<u16>,
+    /// The compose file at the root, when there is one.
+    pub compose: Option<String>,
+    /// The services of a monorepo.
+    #[serde(default)]
+    pub services: Vec<ServiceFound>,
+    /// What could not be read or looks wrong.
+    #[serde(default)]
+    pub warnings: Vec<String>,
+}
