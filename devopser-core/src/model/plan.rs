@@ -1,0 +1,161 @@
+//! What the caller asks for ([`DeploySpec`]) and what will happen ([`Plan`]).
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{IdempotencyKey, ImageRef, ProviderId, Target};
+use crate::model::report::{Database, Report};
+use crate::model::service::{Environment, HealthCheck, Limits};
+use crate::model::source::Source;
+
+/// What happens when a target has a deployment under way already.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum OverlapPolicy {
+    /// The new one waits until the older ones ended.
+    #[default]
+    Queue,
+    /// The older ones are cancelled; the new one goes as soon as they ended.
+    Supersede,
+    /// The new one is refused with [`Conflict`](crate::ErrorKind::Conflict), which names the holder.
+    Reject,
+}
+
+/// What the caller asks for. Make one with [`DeploySpec::new`] and set what differs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeploySpec {
+    /// What it is for.
+    pub target: Target,
+    /// Where the code comes from.
+    pub source: Source,
+    /// Where it goes.
+    pub provider: ProviderId,
+    /// The folder of the app inside the source. Default: its root.
+    #[serde(default)]
+    pub root: Option<String>,
+    /// The environment while it runs. `PORT` is ours.
+    #[serde(default)]
+    pub env: Environment,
+    /// The environment while it is built; plain values only, as they can end up in an image.
+    #[serde(default)]
+    pub build_env: BTreeMap<String, String>,
+    /// A fixed port for the app's address. Default: a free one from 20000 to 40000, kept for the app's life.
+    #[serde(default)]
+    pub port: Option<u16>,
+    /// The port that the app listens on inside, where detection is wrong.
+    #[serde(default)]
+    pub app_port: Option<u16>,
+    /// The start command, where detection is wrong.
+    #[serde(default)]
+    pub start_command: Option<String>,
+    /// The build command, where detection is wrong.
+    #[serde(default)]
+    pub build_command: Option<String>,
+    /// The most it may use.
+    #[serde(default)]
+    pub limits: Limits,
+    /// How it is decided that it can take requests.
+    #[serde(default)]
+    pub health: HealthCheck,
+    /// Whether databases that detection asks for are made. Default: yes.
+    #[serde(default = "yes")]
+    pub databases: bool,
+    /// What happens when the target has a deployment under way already.
+    #[serde(default)]
+    pub overlap: OverlapPolicy,
+    /// The same key again attaches to the deployment that it made. Kept for 24 hours.
+    #[serde(default)]
+    pub idempotency_key: Option<IdempotencyKey>,
+}
+
+const fn yes() -> bool {
+    true
+}
+
+impl DeploySpec {
+    /// A spec with defaults.
+    #[must_use]
+    pub fn new(target: Target, source: Source, provider: ProviderId) -> Self {
+        Self {
+            target,
+            source,
+            provider,
+            root: None,
+            env: Environment::new(),
+            build_env: BTreeMap::new(),
+            port: None,
+            app_port: None,
+            start_command: None,
+            build_command: None,
+            limits: Limits::default(),
+            health: HealthCheck::default(),
+            databases: true,
+            overlap: OverlapPolicy::default(),
+            idempotency_key: None,
+        }
+    }
+}
+
+/// How the artifact is made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum BuildPlan {
+    /// An image is built from a Dockerfile.
+    Image {
+        /// The Dockerfile's text.
+        dockerfile: String,
+        /// The text of `.dockerignore`.
+        dockerignore: String,
+        /// Whether the Dockerfile is the repository's own.
+        own_dockerfile: bool,
+    },
+    /// Commands are run in a copy of the source, and a start command is kept.
+    Process {
+        /// The command that installs the dependencies.
+        install: Option<Vec<String>>,
+        /// The command that builds.
+        build: Option<Vec<String>>,
+        /// The command that starts the app.
+        start: Vec<String>,
+    },
+    /// Files are served as they are, after an optional build.
+    Static {
+        /// The command that installs the dependencies.
+        install: Option<Vec<String>>,
+        /// The command that builds.
+        build: Option<Vec<String>>,
+        /// The folder of the files, relative to the app's root.
+        output_dir: String,
+        /// Whether an unknown path answers with `index.html`.
+        single_page_app: bool,
+    },
+    /// The image exists.
+    Ready {
+        /// The image.
+        image: ImageRef,
+    },
+}
+
+/// What will happen: pure data, the same for the same source and spec.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// What was found, and why.
+    pub report: Report,
+    /// How the artifact is made.
+    pub build: BuildPlan,
+    /// The port that the app listens on inside.
+    pub app_port: u16,
+    /// The databases that are made beside it.
+    pub databases: Vec<Database>,
+    /// Environment that the stack wants when it runs; the spec's own wins.
+    pub run_env: BTreeMap<String, String>,
+    /// The compose file that says the same for a person to run by hand; empty where it makes no sense.
+    pub compose: String,
+    /// What would be made, a line each.
+    pub makes: Vec<String>,
+    /// What a person should know, a line each.
+    pub warnings: Vec<String>,
+}

@@ -1,0 +1,207 @@
+//! The long-lived thing at a provider and its versions: services, releases, their health and limits.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{EnvName, ProviderId, ReleaseId, Target};
+
+/// A value of the environment: plain, or a name in the vault.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EnvValue {
+    /// The value itself; it may be shown.
+    Plain(String),
+    /// The name of a secret in the tenant's vault.
+    Secret(SecretRef),
+}
+
+/// The name of a secret in a tenant's vault; never the secret.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct SecretRef(pub String);
+
+/// The environment of a process.
+pub type Environment = BTreeMap<EnvName, EnvValue>;
+
+/// The most that one release may use. `None` is the provider's default.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Limits {
+    /// Memory in bytes. Default: 1 GiB.
+    pub memory_bytes: Option<u64>,
+    /// Thousandths of a processor. Default: 2000.
+    pub cpu_millis: Option<u32>,
+    /// Processes and threads. Default: 512.
+    pub pids: Option<u32>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            memory_bytes: Some(1 << 30),
+            cpu_millis: Some(2000),
+            pids: Some(512),
+        }
+    }
+}
+
+/// How it is decided that a release can take requests.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct HealthCheck {
+    /// The path that is fetched. Any answer below 500 is healthy. `None`: a TCP connection is enough.
+    pub path: Option<String>,
+    /// The longest time until the first healthy answer. Default: 2 minutes.
+    pub start_timeout: Duration,
+    /// The longest time of one check. Default: 5 seconds.
+    pub timeout: Duration,
+}
+
+impl Default for HealthCheck {
+    fn default() -> Self {
+        Self {
+            path: Some("/".into()),
+            start_timeout: Duration::from_secs(120),
+            timeout: Duration::from_secs(5),
+        }
+    }
+}
+
+/// A service at a provider: enough to find it again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceRef {
+    /// The provider.
+    pub provider: ProviderId,
+    /// What it is for.
+    pub target: Target,
+    /// What the provider calls it.
+    pub name: String,
+}
+
+/// A release at a provider: enough to find it again. A cache of identifiers, no proof that it exists.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReleaseRef {
+    /// The service.
+    pub service: ServiceRef,
+    /// Our id of the release.
+    pub release: ReleaseId,
+    /// What the provider calls it.
+    pub name: String,
+}
+
+/// Where requests for a release go.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Upstream {
+    /// An HTTP server.
+    Address {
+        /// Its address.
+        address: SocketAddr,
+    },
+    /// A folder that the router serves itself.
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// Whether an unknown path without a file extension answers with `index.html`.
+        single_page_app: bool,
+    },
+}
+
+/// The phase of a release, as the provider tells it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ReleasePhase {
+    /// It exists, but is not started yet or not ready.
+    Starting,
+    /// It takes requests.
+    Running,
+    /// It runs but fails its health check.
+    Unhealthy,
+    /// It was stopped by us and can be started.
+    Stopped,
+    /// It ended by itself.
+    Exited,
+    /// The provider does not know it.
+    Absent,
+}
+
+/// How a release is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReleaseStatus {
+    /// Its phase.
+    pub phase: ReleasePhase,
+    /// Where its requests go, when it runs.
+    pub upstream: Option<Upstream>,
+    /// The exit code, when it ended.
+    pub exit_code: Option<i64>,
+    /// Whether the system ended it for its memory.
+    pub out_of_memory: bool,
+    /// How often it was started again.
+    pub restarts: u32,
+    /// When it was started, in milliseconds since 1970.
+    pub started_at: Option<u64>,
+    /// What the provider says, in a line.
+    pub detail: Option<String>,
+}
+
+impl ReleaseStatus {
+    /// A status of `phase` and nothing else.
+    #[must_use]
+    pub fn of(phase: ReleasePhase) -> Self {
+        Self {
+            phase,
+            upstream: None,
+            exit_code: None,
+            out_of_memory: false,
+            restarts: 0,
+            started_at: None,
+            detail: None,
+        }
+    }
+}
+
+/// What a release uses now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Stats {
+    /// Share of one processor, in per cent; two busy processors are 200.
+    pub cpu_percent: f64,
+    /// Memory in bytes.
+    pub memory_bytes: u64,
+    /// The limit of the memory in bytes.
+    pub memory_limit_bytes: Option<u64>,
+    /// Bytes received since the start.
+    pub network_received_bytes: u64,
+    /// Bytes sent since the start.
+    pub network_sent_bytes: u64,
+    /// Processes and threads.
+    pub pids: Option<u64>,
+    /// Seconds since the start.
+    pub uptime_seconds: u64,
+}
+
+/// Which stream a line came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum LogStream {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+/// A line that an app wrote.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogLine {
+    /// When, in milliseconds since 1970, when the provider knows.
+    pub at: Option<u64>,
+    /// Where from.
+    pub stream: LogStream,
+    /// The line without its end.
+    pub line: String,
+}

@@ -1,0 +1,39 @@
+//! [`Inventory`]: what carries our mark at a provider.
+
+use std::fmt::Debug;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use super::ProviderInfo;
+use crate::Result;
+use crate::context::Context;
+
+/// A thing at a provider that carries our mark.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwnedThing {
+    /// The kind of thing, as in the ledger.
+    pub kind: String,
+    /// Its name, as in the ledger.
+    pub name: String,
+    /// The provider's own id.
+    pub provider_ref: String,
+    /// The value of the owner mark.
+    pub mark: String,
+}
+
+/// Lists and removes what carries our mark.
+#[async_trait]
+pub trait Inventory: Debug + Send + Sync + 'static {
+    /// Who it is.
+    fn info(&self) -> ProviderInfo;
+
+    /// Everything whose mark begins with `mark_prefix` (an installation, or one target of it).
+    async fn owned(&self, ctx: &Context, mark_prefix: &str) -> Result<Vec<OwnedThing>>;
+
+    /// The thing as the provider knows it now; `None` when it is gone.
+    async fn inspect(&self, ctx: &Context, kind: &str, name: &str) -> Result<Option<OwnedThing>>;
+
+    /// Removes it. What is absent is `Ok`; what does not carry our mark is left untouched.
+    async fn remove(&self, ctx: &Context, thing: &OwnedThing) -> Result<()>;
+}
