@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Deployer, ImageBuilder, Inventory, ServiceControl};
+use super::{Deployer, ImageBuilder, Inventory, ServiceControl, SourceBuilder};
 use crate::id::ProviderId;
 use crate::{Error, ErrorKind, Result};
 
@@ -39,6 +39,8 @@ pub struct Provider {
     pub deployer: Option<Arc<dyn Deployer>>,
     /// Builds images.
     pub image_builder: Option<Arc<dyn ImageBuilder>>,
+    /// Builds source code by running its own commands.
+    pub source_builder: Option<Arc<dyn SourceBuilder>>,
     /// Starts, stops and watches what runs.
     pub service_control: Option<Arc<dyn ServiceControl>>,
     /// Lists what carries our mark.
@@ -53,6 +55,7 @@ impl Provider {
             info,
             deployer: None,
             image_builder: None,
+            source_builder: None,
             service_control: None,
             inventory: None,
         }
@@ -76,6 +79,16 @@ impl Provider {
         self.image_builder
             .as_ref()
             .ok_or_else(|| self.lacks("build images"))
+    }
+
+    /// The source builder.
+    ///
+    /// # Errors
+    /// [`Unsupported`](ErrorKind::Unsupported) when the provider has none.
+    pub fn source_builder(&self) -> Result<&Arc<dyn SourceBuilder>> {
+        self.source_builder
+            .as_ref()
+            .ok_or_else(|| self.lacks("build source code without a container"))
     }
 
     /// The service control.

@@ -10,6 +10,7 @@ mod image_builder;
 mod inventory;
 mod planner;
 mod service_control;
+mod source_builder;
 mod stack_detector;
 
 pub use catalog::{Catalog, Provider, ProviderInfo};
@@ -21,4 +22,5 @@ pub use image_builder::{BuildRequest, Built, ImageBuilder};
 pub use inventory::{Inventory, OwnedThing};
 pub use planner::Planner;
 pub use service_control::{LogOptions, ServiceControl};
+pub use source_builder::{SourceBuildRequest, SourceBuilder};
 pub use stack_detector::{FileRead, FileTree, StackDetector};
