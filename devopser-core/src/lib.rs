@@ -3,6 +3,7 @@
 
 pub mod clock;
 pub mod context;
+pub mod engine;
 pub mod error;
 pub mod id;
 pub mod memory;

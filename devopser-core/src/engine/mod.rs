@@ -1,0 +1,3 @@
+//! The engine: what takes a deployment from a source to a live URL, durably.
+
+pub mod runtime;
