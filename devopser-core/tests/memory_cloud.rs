@@ -1,4 +1,5 @@
 //! The memory cloud: what it does when it is told to fail, and what a test can see of it.
+#![expect(clippy::unwrap_used, reason = "helpers of a test may unwrap")]
 
 use std::sync::Arc;
 use std::time::Duration;

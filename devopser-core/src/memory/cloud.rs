@@ -11,6 +11,7 @@ use super::services::lock;
 use super::snapshot::{Effect, Verb};
 use super::{
     MemoryDeployer, MemoryImageBuilder, MemoryInventory, MemoryRouter, MemoryServiceControl,
+    MemorySourceBuilder,
 };
 use crate::context::Context;
 use crate::id::{Digest, EnvName, ImageRef, ProviderId, ReleaseId, ResourceId, Target};
@@ -146,6 +147,7 @@ impl MemoryCloud {
         let mut provider = Provider::new(Self::info());
         provider.deployer = Some(Arc::new(MemoryDeployer::new(self.clone())));
         provider.image_builder = Some(Arc::new(MemoryImageBuilder::new(self.clone())));
+        provider.source_builder = Some(Arc::new(MemorySourceBuilder::new(self.clone())));
         provider.service_control = Some(Arc::new(MemoryServiceControl::new(self.clone())));
         provider.inventory = Some(Arc::new(MemoryInventory::new(self.clone())));
         provider

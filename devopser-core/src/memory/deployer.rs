@@ -108,10 +108,11 @@ impl MemoryDeployer {
                     .await
             }
             other => {
+                let digest = other.digest();
                 lock(&self.cloud.shared.state)
                     .removed
-                    .insert(other.digest().clone());
-                Ok(())
+                    .insert(digest.clone());
+                self.cloud.discard(ctx, "folder", digest.as_str()).await
             }
         }
     }

@@ -11,6 +11,7 @@ mod inventory;
 mod service_control;
 mod services;
 mod snapshot;
+mod source_builder;
 
 pub use cloud::{MemoryCloud, Outcome};
 pub use deployer::MemoryDeployer;
@@ -21,3 +22,4 @@ pub use inventory::MemoryInventory;
 pub use service_control::MemoryServiceControl;
 pub use services::MemoryServices;
 pub use snapshot::{CloudSnapshot, Effect, Verb};
+pub use source_builder::MemorySourceBuilder;
