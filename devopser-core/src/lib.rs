@@ -10,6 +10,7 @@ pub mod memory;
 pub mod model;
 pub mod provider;
 pub mod secret;
+pub mod source;
 pub mod store;
 
 pub use context::Context;
