@@ -12,6 +12,8 @@ pub mod provider;
 pub mod secret;
 pub mod source;
 pub mod store;
+#[cfg(feature = "testkit")]
+pub mod testkit;
 
 pub use context::Context;
 pub use error::{Error, ErrorKind, Result, Retry};

@@ -1,8 +1,18 @@
 //! Where devopser remembers: the records, which a host may keep in its own database, and the machinery, which lives with
 //! the runtime.
 
+#[cfg(all(test, feature = "embedded", feature = "testkit"))]
+mod conformance;
+pub(crate) mod files;
+mod memory;
 mod records;
+mod rules;
+#[cfg(feature = "embedded")]
+mod sqlite;
 mod system;
 
+pub use memory::MemoryStore;
 pub use records::{DeploymentStore, DeploymentStoreExt, RecordKind, StoredRecord};
-pub use system::{LeaseGrant, PendingRun, PortGrant, SystemStore};
+#[cfg(feature = "embedded")]
+pub use sqlite::SqliteStore;
+pub use system::{LeaseGrant, PendingRun, PortGrant, SealedSecret, SystemStore, WORKER_LEASE};

@@ -27,6 +27,19 @@ pub enum RecordKind {
     Audit,
 }
 
+impl RecordKind {
+    /// The stable text, as in JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::App => "app",
+            Self::Release => "release",
+            Self::Deployment => "deployment",
+            Self::Audit => "audit",
+        }
+    }
+}
+
 /// A record as a store keeps it: a few columns to look it up by, and one JSON document.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredRecord {
@@ -63,6 +76,10 @@ pub trait DeploymentStore: Debug + Send + Sync + 'static {
     /// # Behavior
     /// - Of two writers that expect the same revision, one succeeds; the other gets
     ///   [`Conflict`](crate::ErrorKind::Conflict) and nothing is changed.
+    /// - A revision of an id is never given twice, even when the record was removed and made again.
+    /// - A record of another tenant with the same id is another record.
+    /// - A line of the audit trail is written once: any `expected` but [`Expected::Absent`] is
+    ///   [`Unsupported`](crate::ErrorKind::Unsupported).
     async fn put(
         &self,
         tenant: &TenantId,
@@ -70,10 +87,18 @@ pub trait DeploymentStore: Debug + Send + Sync + 'static {
         expected: Expected,
     ) -> Result<Revision>;
 
-    /// Removes a record. An absent one is `Ok`.
+    /// Removes a record, and with a deployment its events.
+    ///
+    /// # Behavior
+    /// - An absent record, or one of another tenant, is `Ok` and nothing is changed.
+    /// - A line of the audit trail is not removed: [`Unsupported`](crate::ErrorKind::Unsupported).
     async fn remove(&self, tenant: &TenantId, kind: RecordKind, id: &str) -> Result<()>;
 
     /// Records of a kind, newest first, of one target (`app/environment`) or of all.
+    ///
+    /// # Behavior
+    /// - Sorted by `created_at`, then by id, both descending; `page` counts in that order.
+    /// - Records of another tenant are not returned.
     async fn list(
         &self,
         tenant: &TenantId,
@@ -86,6 +111,7 @@ pub trait DeploymentStore: Debug + Send + Sync + 'static {
     ///
     /// # Behavior
     /// - Sequences are counted from 1 within a deployment, without gaps, whoever writes.
+    /// - Appending nothing returns the sequence of the last event, 0 when there is none.
     async fn append(
         &self,
         tenant: &TenantId,
@@ -94,7 +120,7 @@ pub trait DeploymentStore: Debug + Send + Sync + 'static {
         events: &[EventKind],
     ) -> Result<u64>;
 
-    /// Events after the sequence `after`, at most `limit`.
+    /// Events after the sequence `after`, at most `limit`, in order.
     ///
     /// # Behavior
     /// - Events of another tenant's deployment are not returned.
@@ -291,4 +317,21 @@ fn read_one<T: serde::de::DeserializeOwned>(
         value,
         revision: record.revision,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::RecordKind;
+
+    #[test]
+    fn the_text_of_a_kind_is_its_json() {
+        for kind in [
+            RecordKind::App,
+            RecordKind::Release,
+            RecordKind::Deployment,
+            RecordKind::Audit,
+        ] {
+            assert_eq!(serde_json::to_value(kind).unwrap(), kind.as_str());
+        }
+    }
 }

@@ -45,16 +45,35 @@ pub struct PortGrant {
     pub target: Target,
 }
 
+/// The name of the lease whose epoch fences.
+pub const WORKER_LEASE: &str = "worker";
+
+/// An encrypted secret with its place.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SealedSecret {
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// Its name.
+    pub name: String,
+    /// The secret, encrypted.
+    pub sealed: String,
+}
+
 /// What the engine must remember across tenants: the work queue, leases, idempotency keys, the resource ledger, ports and
-/// encrypted secrets. `epoch` fences: a write with an epoch older than the lease `worker` fails with
-/// [`Conflict`](crate::ErrorKind::Conflict).
+/// encrypted secrets. `epoch` fences: a write with an epoch older than the lease [`WORKER_LEASE`] fails with
+/// [`Conflict`](crate::ErrorKind::Conflict) and changes nothing.
 #[async_trait]
 pub trait SystemStore: Debug + Send + Sync + 'static {
     /// The id of this installation: made once, the same for ever after.
     async fn installation(&self) -> Result<String>;
 
-    /// Puts a deployment into the work queue. With a key that was used for the tenant in the last 24 hours, nothing is
-    /// queued and the earlier deployment's id is returned. Both in one transaction.
+    /// Puts a deployment into the work queue, not taken. With a key that was used for the tenant in the last 24 hours,
+    /// nothing is queued and the earlier deployment's id is returned. Both in one transaction.
+    ///
+    /// # Behavior
+    /// - `created_at` is the time from which the 24 hours are counted back.
+    /// - Repeating it for a deployment in the queue changes nothing, and is [`Conflict`](crate::ErrorKind::Conflict) when
+    ///   the target is another.
     async fn enqueue(&self, run: &PendingRun, key: Option<&IdempotencyKey>)
     -> Result<DeploymentId>;
 
@@ -72,6 +91,11 @@ pub trait SystemStore: Debug + Send + Sync + 'static {
     async fn finish(&self, deployment: &DeploymentId, epoch: u64) -> Result<()>;
 
     /// Takes or renews a lease. `None` when another holder's lease lasts. A new holder gets a higher epoch.
+    ///
+    /// # Behavior
+    /// - The holder renews with the same epoch, even late, as long as nobody else took the lease.
+    /// - A renewal never shortens the lease.
+    /// - Who takes a lease that was given back gets a higher epoch, whoever held it.
     async fn acquire_lease(
         &self,
         name: &str,
@@ -97,14 +121,14 @@ pub trait SystemStore: Debug + Send + Sync + 'static {
         epoch: u64,
     ) -> Result<ResourceId>;
 
-    /// Notes that the thing was made.
+    /// Notes that the thing was made; an earlier failure is forgotten. [`NotFound`](crate::ErrorKind::NotFound) without a row.
     async fn resource_created(&self, id: &ResourceId, provider_ref: &str, epoch: u64)
     -> Result<()>;
 
     /// Takes the row out. An absent one is `Ok`.
     async fn resource_gone(&self, id: &ResourceId, epoch: u64) -> Result<()>;
 
-    /// Notes why a removal failed.
+    /// Notes why a removal failed. Without a row it is `Ok`.
     async fn resource_failed(&self, id: &ResourceId, why: &str, epoch: u64) -> Result<()>;
 
     /// The rows of a target, or all, oldest first.
@@ -135,6 +159,23 @@ pub trait SystemStore: Debug + Send + Sync + 'static {
     /// Forgets a secret. An absent one is `Ok`.
     async fn remove_secret(&self, tenant: &TenantId, name: &str) -> Result<()>;
 
-    /// The names of a tenant's secrets that begin with `prefix`.
+    /// The names of a tenant's secrets that begin with `prefix`, in order.
     async fn secret_names(&self, tenant: &TenantId, prefix: &str) -> Result<Vec<String>>;
+
+    /// Encrypted secrets of all tenants in the order of tenant and name, after the given place, at most `limit`: what a
+    /// rotation of keys goes through.
+    async fn sealed_secrets(
+        &self,
+        after: Option<(&TenantId, &str)>,
+        limit: u32,
+    ) -> Result<Vec<SealedSecret>>;
+
+    /// Replaces an encrypted secret if it still is `old`; says whether it did.
+    async fn replace_secret(
+        &self,
+        tenant: &TenantId,
+        name: &str,
+        old: &str,
+        new: &str,
+    ) -> Result<bool>;
 }
