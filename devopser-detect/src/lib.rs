@@ -1,1 +1,167 @@
-//! x
+//! Detects what a repository is, with evidence for every fact, and generates what builds and runs it.
+//!
+//! Pure and synchronous: a file tree in, a [`Report`] out. No network, no process, no environment; a hostile tree
+//! gives a poor report, never a panic.
+//!
+//! ```
+//! use devopser_detect::{MemoryTree, detect, summary};
+//!
+//! let tree = MemoryTree::new([("package.json", r#"{"dependencies": {"next": "15.0.0"}}"#)]);
+//! let answer = summary(&detect(&tree));
+//! assert_eq!(answer.framework.as_deref(), Some("next"));
+//! assert_eq!(answer.start_command.as_deref(), Some("npx next start"));
+//! ```
+
+mod command;
+mod dockerfile;
+mod explain;
+mod generate;
+mod rank;
+mod scan;
+mod services;
+mod stack;
+mod summary;
+mod tree;
+mod version;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use devopser_core::Result;
+use devopser_core::model::report::{Detection, Report};
+use devopser_core::provider::StackDetector;
+
+pub use command::split_command;
+pub use dockerfile::{Problem, check_dockerfile};
+pub use explain::explain;
+pub use generate::{DatabaseService, GenerateOptions, Generated, generate};
+pub use summary::{Summary, summary};
+pub use tree::{FileRead, FileTree, FolderTree, Limits, ListingTree, MemoryTree, SubTree};
+pub use version::TABLE_DATE;
+
+use scan::Scan;
+
+const COMPOSE: &[&str] = &[
+    "compose.yaml",
+    "compose.yml",
+    "docker-compose.yaml",
+    "docker-compose.yml",
+];
+
+/// Detects what a tree is.
+#[must_use]
+pub fn detect(tree: &dyn FileTree) -> Report {
+    detect_with(tree, &[])
+}
+
+/// Detects with detectors of the host's own beside the built-in ones; theirs say their confidence themselves.
+#[must_use]
+pub fn detect_with(tree: &dyn FileTree, others: &[Arc<dyn StackDetector>]) -> Report {
+    let scan = Scan::new(tree);
+    let mut report = report_of(&scan);
+    for other in others {
+        if let Some(detection) = other.detect(tree) {
+            add(&mut report, detection);
+        }
+    }
+    report.services = services::find(&scan, &report);
+    services::promote(&mut report);
+    report.warnings.extend(scan.take_warnings());
+    report
+}
+
+/// Detects what a folder on disk is, with the default limits.
+///
+/// # Errors
+/// [`devopser_core::ErrorKind::InvalidInput`] when it is no folder, cannot be listed, or holds too many files.
+pub fn detect_folder(path: &Path) -> Result<Report> {
+    let tree = FolderTree::open(path)?;
+    let mut report = detect(&tree);
+    if tree.truncated() {
+        report
+            .warnings
+            .push("folders that lie very deep were left out".to_owned());
+    }
+    if tree.skipped() > 0 {
+        report.warnings.push(format!("{} entries were left out: links that lead nowhere or outside, devices, or names that are not UTF-8", tree.skipped()));
+    }
+    Ok(report)
+}
+
+/// The file names that the built-in detectors read, sorted: what a remote tree should fetch.
+#[must_use]
+pub fn reads() -> Vec<&'static str> {
+    let mut names: Vec<&str> = stack::STACKS
+        .iter()
+        .flat_map(|stack| stack.reads().iter().copied())
+        .chain(COMPOSE.iter().copied())
+        .collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+/// The built-in detectors.
+#[must_use]
+pub fn detectors() -> Vec<Arc<dyn StackDetector>> {
+    stack::STACKS
+        .iter()
+        .map(|stack| Arc::new(stack::BuiltIn(*stack)) as Arc<dyn StackDetector>)
+        .collect()
+}
+
+/// The report of one folder, without its services.
+pub(crate) fn report_of(scan: &Scan<'_>) -> Report {
+    let found = stack::STACKS
+        .iter()
+        .filter_map(|stack| stack.detect(scan))
+        .collect();
+    let mut ranked = rank::ranked(found).into_iter();
+    let stack = ranked.next();
+    let own = scan.first(stack::dockerfile::NAMES);
+    let file = own
+        .and_then(|path| scan.text(path))
+        .map(|text| dockerfile::Dockerfile::parse(&text));
+    Report {
+        stack,
+        runners_up: ranked.collect(),
+        dockerfile: own.map(str::to_owned),
+        dockerfile_port: file
+            .as_ref()
+            .and_then(|file| file.exposed())
+            .map(|(port, _)| port),
+        dockerfile_start: file
+            .as_ref()
+            .and_then(|file| file.start())
+            .map(|(start, _)| start),
+        compose: scan.first(COMPOSE).map(str::to_owned),
+        ..Report::default()
+    }
+}
+
+/// Adds the answer of a host's own detector at its place.
+fn add(report: &mut Report, mut detection: Detection) {
+    let first = report.stack.as_ref().map_or(0, |stack| stack.confidence);
+    if detection.confidence > first {
+        if let Some(mut old) = report.stack.replace(detection) {
+            old.why_not = report.stack.as_ref().map(|new| {
+                format!(
+                    "{} is surer ({} against {})",
+                    new.detector, new.confidence, old.confidence
+                )
+            });
+            report.runners_up.insert(0, old);
+        }
+        return;
+    }
+    detection.why_not = Some(format!(
+        "another stack is at least as sure ({first} against {})",
+        detection.confidence
+    ));
+    let at = report
+        .runners_up
+        .iter()
+        .position(|other| other.confidence < detection.confidence)
+        .unwrap_or(report.runners_up.len());
+    report.runners_up.insert(at, detection);
+}

@@ -16,6 +16,28 @@ pub struct Evidence {
     pub why: String,
 }
 
+impl Evidence {
+    /// Evidence that a file's presence gives.
+    #[must_use]
+    pub fn file(path: impl Into<String>, why: impl Into<String>) -> Self {
+        Self {
+            path: path.into(),
+            line: None,
+            why: why.into(),
+        }
+    }
+
+    /// Evidence that a line of a file gives; `None` where the line is not known.
+    #[must_use]
+    pub fn line(path: impl Into<String>, line: Option<u32>, why: impl Into<String>) -> Self {
+        Self {
+            path: path.into(),
+            line,
+            why: why.into(),
+        }
+    }
+}
+
 /// A value with how sure we are (0 to 100) and what proves it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fact<T> {
@@ -25,6 +47,28 @@ pub struct Fact<T> {
     pub confidence: u8,
     /// What proves it.
     pub evidence: Vec<Evidence>,
+}
+
+impl<T> Fact<T> {
+    /// A fact with one piece of evidence.
+    #[must_use]
+    pub fn new(value: T, confidence: u8, evidence: Evidence) -> Self {
+        Self {
+            value,
+            confidence,
+            evidence: vec![evidence],
+        }
+    }
+
+    /// A fact with several pieces of evidence.
+    #[must_use]
+    pub const fn with_all(value: T, confidence: u8, evidence: Vec<Evidence>) -> Self {
+        Self {
+            value,
+            confidence,
+            evidence,
+        }
+    }
 }
 
 /// A database or cache that the app needs.
@@ -41,9 +85,31 @@ pub enum Database {
     /// Redis or Valkey.
     Redis,
     /// MongoDB.
+    #[serde(rename = "mongo", alias = "mongodb")]
     Mongodb,
     /// A file in the app's own folder; no container is made for it.
     Sqlite,
+}
+
+impl Database {
+    /// The name that answers, files and environment use: `postgres`, `mysql`, `mariadb`, `redis`, `mongo`, `sqlite`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Postgres => "postgres",
+            Self::Mysql => "mysql",
+            Self::Mariadb => "mariadb",
+            Self::Redis => "redis",
+            Self::Mongodb => "mongo",
+            Self::Sqlite => "sqlite",
+        }
+    }
+
+    /// Whether it is a server of its own, not a file in the app's folder.
+    #[must_use]
+    pub const fn is_server(self) -> bool {
+        !matches!(self, Self::Sqlite)
+    }
 }
 
 /// One stack that a detector recognised.
@@ -84,6 +150,9 @@ pub struct Detection {
     /// What the generator needs beyond the facts; its meaning is the stack's own.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub hints: BTreeMap<String, String>,
+    /// Why another stack was chosen before this one; `None` on the chosen one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why_not: Option<String>,
     /// What could not be read or looks wrong.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
@@ -114,6 +183,9 @@ pub struct Report {
     pub dockerfile: Option<String>,
     /// The port that the Dockerfile exposes, when it says one.
     pub dockerfile_port: Option<u16>,
+    /// What the Dockerfile starts: its last `CMD`, after its last `ENTRYPOINT`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dockerfile_start: Option<String>,
     /// The compose file at the root, when there is one.
     pub compose: Option<String>,
     /// The services of a monorepo.

@@ -1,0 +1,346 @@
+//! Reading a Dockerfile (<https://docs.docker.com/reference/dockerfile/>): escape directive, continuations, comments,
+//! heredocs, `ARG` and `ENV` in `EXPOSE` and `FROM`.
+
+use std::collections::BTreeMap;
+
+/// One instruction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Instruction {
+    /// The keyword in upper case.
+    pub(crate) keyword: String,
+    /// The rest, continuations joined by a blank, comments removed.
+    pub(crate) rest: String,
+    /// The line on which it begins, from 1.
+    pub(crate) line: u32,
+}
+
+/// Something that ends before it is complete.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Unfinished {
+    pub(crate) line: u32,
+    pub(crate) reason: String,
+}
+
+/// A Dockerfile, read leniently.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Dockerfile {
+    pub(crate) instructions: Vec<Instruction>,
+    pub(crate) unfinished: Vec<Unfinished>,
+}
+
+impl Dockerfile {
+    /// Reads a Dockerfile; never fails.
+    pub(crate) fn parse(text: &str) -> Self {
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let lines: Vec<&str> = text.lines().collect();
+        let escape = escape(&lines);
+        let mut file = Self::default();
+        let mut at = 0;
+        while let Some(line) = lines.get(at) {
+            let start = at;
+            at += 1;
+            let trimmed = line.trim();
+            if trimmed.is_empty() || trimmed.starts_with('#') {
+                continue;
+            }
+            let (joined, next) = join(&lines, start, escape);
+            at = next.0;
+            if next.1 {
+                file.unfinished.push(Unfinished {
+                    line: number(start),
+                    reason: "the last line continues, but nothing follows".to_owned(),
+                });
+            }
+            let (keyword, rest) = joined
+                .split_once(char::is_whitespace)
+                .unwrap_or((&joined, ""));
+            let keyword = keyword.to_ascii_uppercase();
+            if ["RUN", "COPY", "ADD"].contains(&keyword.as_str()) {
+                for (mark, strip) in heredocs(rest) {
+                    match end_of(&lines, at, &mark, strip) {
+                        Some(end) => at = end + 1,
+                        None => {
+                            file.unfinished.push(Unfinished {
+                                line: number(start),
+                                reason: format!("the here-document has no closing {mark}"),
+                            });
+                            at = lines.len();
+                        }
+                    }
+                }
+            }
+            file.instructions.push(Instruction {
+                keyword,
+                rest: rest.trim().to_owned(),
+                line: number(start),
+            });
+        }
+        file
+    }
+
+    /// The images of its stages, with their lines; stages that build on another stage are left out.
+    pub(crate) fn images(&self) -> Vec<(String, u32)> {
+        let mut args = BTreeMap::new();
+        let mut stages: Vec<String> = Vec::new();
+        let mut found = Vec::new();
+        for instruction in &self.instructions {
+            match instruction.keyword.as_str() {
+                "ARG" => assign(&instruction.rest, &mut args),
+                "FROM" => {
+                    let mut words = instruction
+                        .rest
+                        .split_whitespace()
+                        .filter(|word| !word.starts_with("--"));
+                    let image = expand(words.next().unwrap_or_default(), &args);
+                    if !stages.contains(&image.to_ascii_lowercase()) {
+                        found.push((image, instruction.line));
+                    }
+                    if words
+                        .next()
+                        .is_some_and(|word| word.eq_ignore_ascii_case("as"))
+                    {
+                        stages.extend(words.next().map(str::to_ascii_lowercase));
+                    }
+                }
+                _ => {}
+            }
+        }
+        found
+    }
+
+    /// The first port that the final stage exposes over TCP, with its line.
+    pub(crate) fn exposed(&self) -> Option<(u16, u32)> {
+        let last = self
+            .instructions
+            .iter()
+            .rposition(|instruction| instruction.keyword == "FROM")
+            .unwrap_or(0);
+        let mut values = BTreeMap::new();
+        let mut found = None;
+        for (index, instruction) in self.instructions.iter().enumerate() {
+            match instruction.keyword.as_str() {
+                "ARG" | "ENV" => assign(&instruction.rest, &mut values),
+                "EXPOSE" if index > last && found.is_none() => {
+                    found = instruction.rest.split_whitespace().find_map(|word| {
+                        let word = expand(word, &values);
+                        let (port, protocol) = word.split_once('/').unwrap_or((&word, "tcp"));
+                        let port = port.split('-').next().unwrap_or_default();
+                        (protocol == "tcp")
+                            .then(|| port.parse().ok())
+                            .flatten()
+                            .filter(|port: &u16| *port > 0)
+                            .map(|port| (port, instruction.line))
+                    });
+                }
+                _ => {}
+            }
+        }
+        found
+    }
+
+    /// What the final stage starts: its entry point and command as one text, with the line.
+    pub(crate) fn start(&self) -> Option<(String, u32)> {
+        let last = self
+            .instructions
+            .iter()
+            .rposition(|instruction| instruction.keyword == "FROM")
+            .unwrap_or(0);
+        let text = |keyword: &str| {
+            let found = self.instructions[last.min(self.instructions.len())..]
+                .iter()
+                .rev()
+                .find(|instruction| instruction.keyword == keyword)?;
+            Some((words(&found.rest), found.line))
+        };
+        match (text("ENTRYPOINT"), text("CMD")) {
+            (Some((entry, _)), Some((command, line))) => Some((format!("{entry} {command}"), line)),
+            (entry, command) => command.or(entry),
+        }
+    }
+}
+
+/// The words of an exec form joined by blanks; a shell form as it is.
+pub(crate) fn words(rest: &str) -> String {
+    match serde_json::from_str::<Vec<String>>(rest) {
+        Ok(words) => words.join(" "),
+        Err(_) => rest.to_owned(),
+    }
+}
+
+fn number(index: usize) -> u32 {
+    u32::try_from(index + 1).unwrap_or(u32::MAX)
+}
+
+/// The escape character: a `# escape=` directive among the first comments changes it.
+fn escape(lines: &[&str]) -> char {
+    for line in lines {
+        let Some(comment) = line.trim().strip_prefix('#') else {
+            break;
+        };
+        let Some((name, value)) = comment.split_once('=') else {
+            break;
+        };
+        if name.trim().eq_ignore_ascii_case("escape") && value.trim() == "`" {
+            return '`';
+        }
+    }
+    '\\'
+}
+
+/// The logical line that begins at `start`, the index after it, and whether it ran off the end.
+fn join(lines: &[&str], start: usize, escape: char) -> (String, (usize, bool)) {
+    let mut joined = String::new();
+    let mut at = start;
+    while let Some(line) = lines.get(at) {
+        at += 1;
+        let trimmed = line.trim();
+        if at > start + 1 && (trimmed.is_empty() || trimmed.starts_with('#')) {
+            continue;
+        }
+        match trimmed.strip_suffix(escape) {
+            Some(part) => {
+                joined.push_str(part);
+                joined.push(' ');
+            }
+            None => {
+                joined.push_str(trimmed);
+                return (joined, (at, false));
+            }
+        }
+    }
+    (joined, (at, true))
+}
+
+/// The end marks of the here-documents that an instruction opens, and whether their lines may be indented by tabs.
+fn heredocs(rest: &str) -> Vec<(String, bool)> {
+    let mut found = Vec::new();
+    for (at, _) in rest.match_indices("<<") {
+        if rest[at + 2..].starts_with('<')
+            || rest[..at].ends_with('<')
+            || rest[..at].ends_with("$((")
+        {
+            continue;
+        }
+        let strip = rest[at + 2..].starts_with('-');
+        let mark = rest[at + 2 + usize::from(strip)..].trim_start_matches(['"', '\'']);
+        let mark: String = mark
+            .chars()
+            .take_while(|char| char.is_ascii_alphanumeric() || *char == '_')
+            .collect();
+        if mark
+            .chars()
+            .next()
+            .is_some_and(|char| char.is_ascii_alphabetic() || char == '_')
+        {
+            found.push((mark, strip));
+        }
+    }
+    found
+}
+
+fn end_of(lines: &[&str], from: usize, mark: &str, strip: bool) -> Option<usize> {
+    lines
+        .iter()
+        .enumerate()
+        .skip(from)
+        .find(|(_, line)| {
+            if strip {
+                line.trim_start_matches('\t') == mark
+            } else {
+                **line == mark
+            }
+        })
+        .map(|(index, _)| index)
+}
+
+/// Adds the assignments of an `ARG` or `ENV` instruction.
+fn assign(rest: &str, into: &mut BTreeMap<String, String>) {
+    if !rest.contains('=') {
+        if let Some((name, value)) = rest.split_once(char::is_whitespace) {
+            let value = expand(value.trim(), into);
+            into.insert(name.to_owned(), value);
+        }
+        return;
+    }
+    for word in rest.split_whitespace() {
+        if let Some((name, value)) = word.split_once('=') {
+            let value = expand(value.trim_matches(['"', '\'']), into);
+            into.insert(name.to_owned(), value);
+        }
+    }
+}
+
+/// Replaces `$NAME`, `${NAME}` and `${NAME:-default}`.
+fn expand(text: &str, values: &BTreeMap<String, String>) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find('$') {
+        out.push_str(&rest[..at]);
+        rest = &rest[at + 1..];
+        let (name, default, after) = match rest
+            .strip_prefix('{')
+            .and_then(|inner| inner.split_once('}'))
+        {
+            Some((inner, after)) => {
+                let (name, default) = inner.split_once(":-").unwrap_or((inner, ""));
+                (name, default, after)
+            }
+            None => {
+                let end = rest
+                    .find(|char: char| !(char.is_ascii_alphanumeric() || char == '_'))
+                    .unwrap_or(rest.len());
+                (&rest[..end], "", &rest[end..])
+            }
+        };
+        out.push_str(values.get(name).map_or(default, String::as_str));
+        rest = after;
+        if out.len() > 4096 {
+            break;
+        }
+    }
+    out.push_str(rest);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_stages_ports_and_the_start() {
+        let text = "# c\nARG V=22\nFROM node:${V}-slim AS build\nEXPOSE 1\nRUN a \\\n  # no\n\n  b\nFROM build\nARG PORT=8080\nENV P2=$PORT\nEXPOSE ${P2}/tcp 9/udp\nENTRYPOINT [\"node\"]\nCMD [\"a.js\"]\n";
+        let file = Dockerfile::parse(text);
+        assert_eq!(file.images(), [("node:22-slim".to_owned(), 3)]);
+        assert_eq!(file.exposed(), Some((8080, 12)));
+        assert_eq!(file.start(), Some(("node a.js".to_owned(), 14)));
+        assert!(file.unfinished.is_empty());
+    }
+
+    #[test]
+    fn skips_heredocs() {
+        let file = Dockerfile::parse("FROM a\nRUN <<EOF\nEXPOSE 99\nEOF\nEXPOSE 80\n");
+        assert_eq!(file.exposed(), Some((80, 5)));
+        assert_eq!(
+            Dockerfile::parse("FROM a\nRUN <<EOF\nx").unfinished.len(),
+            1
+        );
+    }
+
+    #[test]
+    fn survives_what_is_broken() {
+        for text in [
+            "",
+            "\\",
+            "FROM",
+            "CMD [",
+            "EXPOSE ${",
+            "ENV",
+            "RUN <<",
+            "ARG A=$A$A\nARG A=$A$A\nEXPOSE $A",
+            "é\\\né",
+        ] {
+            let file = Dockerfile::parse(text);
+            let _ = (file.images(), file.exposed(), file.start());
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! A report in words, for people.
+
+use std::fmt::Write;
+
+use devopser_core::model::report::{Detection, Evidence, Fact, Report};
+
+/// The report in words: what was found, what proves it, and why other stacks were not chosen.
+#[must_use]
+pub fn explain(report: &Report) -> String {
+    let mut out = String::new();
+    match &report.stack {
+        Some(stack) => chosen(&mut out, stack),
+        None => out.push_str("Nothing was recognised.\n"),
+    }
+    if let Some(path) = &report.dockerfile {
+        let port = report
+            .dockerfile_port
+            .map(|port| format!(", which exposes port {port}"))
+            .unwrap_or_default();
+        let _ = writeln!(out, "{:<16}{path}{port}; it is used as it is", "Dockerfile");
+    }
+    if let Some(path) = &report.compose {
+        let _ = writeln!(out, "{:<16}{path}", "compose file");
+    }
+    for service in &report.services {
+        let runtime = service
+            .detection
+            .as_ref()
+            .map(headline)
+            .unwrap_or_default();
+        let _ = writeln!(out, "{:<16}{}  {runtime}", "service", service.root);
+    }
+    if !report.runners_up.is_empty() {
+        out.push_str("\nNot chosen:\n");
+        for other in &report.runners_up {
+            let _ = writeln!(
+                out,
+                "  {:<14}{}",
+                other.detector,
+                other.why_not.as_deref().unwrap_or("weaker")
+            );
+        }
+    }
+    for warning in &report.warnings {
+        let _ = writeln!(out, "warning: {warning}");
+    }
+    out
+}
+
+fn headline(stack: &Detection) -> String {
+    let text = |fact: &Option<Fact<String>>| fact.as_ref().map(|fact| fact.value.clone());
+    let mut parts: Vec<String> = text(&stack.framework).into_iter().collect();
+    let runtime = text(&stack.runtime).unwrap_or_else(|| stack.detector.clone());
+    parts.push(
+        text(&stack.version).map_or(runtime.clone(), |version| format!("{runtime} {version}")),
+    );
+    parts.extend(text(&stack.package_manager));
+    parts.join(" · ")
+}
+
+fn chosen(out: &mut String, stack: &Detection) {
+    let _ = writeln!(out, "{}  ({} % sure)", headline(stack), stack.confidence);
+    row(out, "runtime", stack.runtime.as_ref(), Clone::clone);
+    row(out, "version", stack.version.as_ref(), Clone::clone);
+    row(out, "framework", stack.framework.as_ref(), Clone::clone);
+    row(
+        out,
+        "packages",
+        stack.package_manager.as_ref(),
+        Clone::clone,
+    );
+    row(out, "install", stack.install_command.as_ref(), Clone::clone);
+    row(out, "build", stack.build_command.as_ref(), Clone::clone);
+    row(out, "start", stack.start_command.as_ref(), Clone::clone);
+    row(out, "port", stack.port.as_ref(), ToString::to_string);
+    row(out, "kind", stack.is_static.as_ref(), |value| {
+        (if *value { "static site" } else { "server" }).to_owned()
+    });
+    row(
+        out,
+        "output",
+        stack
+            .output_dir
+            .as_ref()
+            .filter(|_| stack.is_static.as_ref().is_some_and(|fact| fact.value)),
+        Clone::clone,
+    );
+    row(out, "databases", stack.databases.as_ref(), |databases| {
+        let names: Vec<&str> = databases.iter().map(|database| database.name()).collect();
+        if names.is_empty() {
+            "none".to_owned()
+        } else {
+            names.join(", ")
+        }
+    });
+}
+
+fn row<T>(out: &mut String, name: &str, fact: Option<&Fact<T>>, show: impl Fn(&T) -> String) {
+    let Some(fact) = fact else { return };
+    let why: Vec<String> = fact.evidence.iter().take(3).map(place).collect();
+    let _ = writeln!(
+        out,
+        "{name:<16}{:<32} {}",
+        show(&fact.value),
+        why.join("; ")
+    );
+}
+
+fn place(evidence: &Evidence) -> String {
+    match (evidence.path.as_str(), evidence.line) {
+        ("", _) => evidence.why.clone(),
+        (path, Some(line)) => format!("{path}:{line} {}", evidence.why),
+        (path, None) => format!("{path} {}", evidence.why),
+    }
+}

@@ -1,0 +1,70 @@
+//! Go images: a static binary on a small Debian.
+
+use devopser_core::Result;
+use devopser_core::model::report::Detection;
+
+use super::lines::{Lines, exec};
+use super::{Plan, hint, no_start, value};
+
+/// A server.
+pub(crate) fn server(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines) -> Result<()> {
+    let target = hint(stack, "main").ok_or_else(|| {
+        no_start(
+            stack,
+            "no package main was found; name the folder that holds it",
+        )
+    })?;
+    // The newest release of Go builds every older module (https://go.dev/doc/go1compat); the go line is a minimum.
+    lines.stage(&plan.image("golang:1"), Some("build"));
+    lines.add("WORKDIR /src");
+    let files = hint(stack, "files").unwrap_or_default();
+    let modules = "--mount=type=cache,target=/go/pkg/mod";
+    if files.is_empty() {
+        lines
+            .add("COPY . .")
+            .add(format!("RUN {modules} go mod init app && go mod tidy"));
+    } else if hint(stack, "install-needs-source").is_some() {
+        lines.add("COPY . .");
+    } else {
+        lines
+            .add(format!("COPY {files} ./"))
+            .add(format!("RUN {modules} go mod download"))
+            .add("COPY . .");
+    }
+    let cgo = u8::from(hint(stack, "cgo").is_some());
+    lines.add(format!(
+        "RUN {modules} --mount=type=cache,target=/root/.cache/go-build CGO_ENABLED={cgo} go build -trimpath -ldflags=\"-s -w\" -o /out/app {target}"
+    ));
+    lines.stage(&plan.image("debian:trixie-slim"), None);
+    let port = plan.port.to_string();
+    let mut env = vec![("PORT", port.as_str())];
+    env.extend(
+        stack
+            .run_env
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str())),
+    );
+    if value(stack.framework.as_ref()) == Some("gin") {
+        env.push(("GIN_MODE", "release"));
+    }
+    lines.env(env).user();
+    lines
+        .add("WORKDIR /app")
+        .add("COPY --from=build /etc/ssl/certs /etc/ssl/certs")
+        .add("COPY --from=build /out/app ./app");
+    for asset in hint(stack, "assets")
+        .unwrap_or_default()
+        .split(' ')
+        .filter(|asset| !asset.is_empty())
+    {
+        lines.add(format!(
+            "COPY --from=build --chown=app:app /src/{asset} ./{asset}"
+        ));
+    }
+    lines.add("USER app").add(format!("EXPOSE {port}"));
+    lines.bash_health(&plan.health_path());
+    lines.command(&exec(
+        value(stack.start_command.as_ref()).unwrap_or("./app"),
+    ));
+    Ok(())
+}

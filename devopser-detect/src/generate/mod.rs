@@ -1,0 +1,220 @@
+//! From a [`Report`] to the files that build and run it: Dockerfile, compose file, `.dockerignore`. Deterministic
+//! byte for byte; nothing is looked up.
+
+mod compose;
+mod databases;
+mod go;
+mod ignore;
+mod lines;
+mod node;
+mod python;
+mod site;
+
+use std::collections::BTreeMap;
+
+use devopser_core::model::report::{Detection, Report};
+use devopser_core::{Error, ErrorKind, Result};
+
+pub use databases::DatabaseService;
+use lines::Lines;
+
+/// What the caller wishes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GenerateOptions {
+    /// The name of the app's service in the compose file. Default: `app`.
+    pub name: String,
+    /// The port that the app listens on in its container. Default: what the report says.
+    pub port: Option<u16>,
+    /// Whether a Dockerfile of the repository's own is used as it is. Default: `true`.
+    pub use_own_dockerfile: bool,
+    /// Whether the start command first brings the database's tables up to date, where the framework has a command
+    /// for that (Django, Rails, Laravel, a `release` process). Default: `true`.
+    pub migrate: bool,
+    /// Base images to take instead: `node:22-slim` → `mirror.example/node:22-slim`. Default: none.
+    pub images: BTreeMap<String, String>,
+    /// The path that the health check asks for. Default: `/`.
+    pub health_path: String,
+}
+
+impl Default for GenerateOptions {
+    fn default() -> Self {
+        Self {
+            name: "app".to_owned(),
+            port: None,
+            use_own_dockerfile: true,
+            migrate: true,
+            images: BTreeMap::new(),
+            health_path: "/".to_owned(),
+        }
+    }
+}
+
+/// The generated files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Generated {
+    /// The Dockerfile; empty when the repository's own is used.
+    pub dockerfile: String,
+    /// The path of the repository's own Dockerfile, when that is used.
+    pub own_dockerfile: Option<String>,
+    /// What the build context leaves out; with the repository's own Dockerfile it is empty, so that nothing that
+    /// it copies is missing.
+    pub dockerignore: String,
+    /// The compose file: the app and its databases.
+    pub compose: String,
+    /// The port that the app listens on in its container; pass it as `PORT` as well.
+    pub port: u16,
+    /// The databases as containers, for hosts that start them themselves.
+    pub databases: Vec<DatabaseService>,
+    /// Environment of the app without what the databases give, `PORT` included.
+    pub env: BTreeMap<String, String>,
+}
+
+/// Generates the files.
+///
+/// # Errors
+/// [`ErrorKind::InvalidInput`] when nothing was recognised, or nothing in the repository says how to start it; the
+/// message says which.
+pub fn generate(report: &Report, options: &GenerateOptions) -> Result<Generated> {
+    let own = report
+        .dockerfile
+        .clone()
+        .filter(|_| options.use_own_dockerfile);
+    let none = Detection::default();
+    let stack = match (&report.stack, &own) {
+        (Some(stack), _) => stack,
+        (None, Some(_)) => &none,
+        (None, None) => return Err(unknown()),
+    };
+    let port = port(report, stack, own.is_some(), options);
+    let databases = databases::of(stack);
+    let (dockerfile, dockerignore) = match own {
+        Some(_) => (String::new(), String::new()),
+        None => (
+            dockerfile(stack, &Plan { port, options })?,
+            ignore::of(stack),
+        ),
+    };
+    let mut env = stack.run_env.clone();
+    env.insert("PORT".to_owned(), port.to_string());
+    let compose = compose::of(options, own.as_deref(), port, &env, &databases);
+    Ok(Generated {
+        dockerfile,
+        own_dockerfile: own,
+        dockerignore,
+        compose,
+        port,
+        databases,
+        env,
+    })
+}
+
+/// What every stack's generator needs.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Plan<'o> {
+    pub(crate) port: u16,
+    pub(crate) options: &'o GenerateOptions,
+}
+
+impl Plan<'_> {
+    /// The image reference, or what the caller wants instead.
+    pub(crate) fn image(&self, reference: &str) -> String {
+        self.options
+            .images
+            .get(reference)
+            .cloned()
+            .unwrap_or_else(|| reference.to_owned())
+    }
+
+    /// The path of the health check as it may stand in a quoted text.
+    pub(crate) fn health_path(&self) -> String {
+        let path: String = self
+            .options
+            .health_path
+            .chars()
+            .filter(|char| char.is_ascii_alphanumeric() || "/-_.~%?=&".contains(*char))
+            .collect();
+        if path.starts_with('/') {
+            path
+        } else {
+            format!("/{path}")
+        }
+    }
+}
+
+fn unknown() -> Error {
+    Error::new(
+        ErrorKind::InvalidInput,
+        "nothing in the repository was recognised, so no Dockerfile can be generated",
+    )
+    .with_remedy("add a Dockerfile to the repository, or name the folder that holds the app")
+}
+
+/// The port in the container.
+fn port(report: &Report, stack: &Detection, own: bool, options: &GenerateOptions) -> u16 {
+    let is_static = stack.is_static.as_ref().is_some_and(|fact| fact.value);
+    let detected = stack.port.as_ref().map(|fact| fact.value);
+    let usual = if is_static {
+        8080
+    } else {
+        detected.unwrap_or(8080)
+    };
+    // Ports below 1024 are not for users without privileges; what we generate obeys PORT, so another one does.
+    let usual = if usual < 1024 && !own { 8080 } else { usual };
+    let exposed = report.dockerfile_port.filter(|_| own);
+    options.port.or(exposed).unwrap_or(usual)
+}
+
+fn dockerfile(stack: &Detection, plan: &Plan<'_>) -> Result<String> {
+    let runtime = stack
+        .runtime
+        .as_ref()
+        .map_or("", |fact| fact.value.as_str());
+    let is_static = stack.is_static.as_ref().is_some_and(|fact| fact.value);
+    let mut lines = Lines::new();
+    lines.comment("Generated by devopser from what the repository holds. Edit it freely: an edited file is kept.");
+    match runtime {
+        "node" if is_static => node::site(stack, plan, &mut lines),
+        "node" => node::server(stack, plan, &mut lines)?,
+        "python" => python::server(stack, plan, &mut lines)?,
+        "go" => go::server(stack, plan, &mut lines)?,
+        "static" => site::plain(stack, plan, &mut lines),
+        _ => return Err(not_generated(runtime)),
+    }
+    Ok(lines.finish())
+}
+
+fn not_generated(runtime: &str) -> Error {
+    Error::new(
+        ErrorKind::Unsupported,
+        format!("no Dockerfile is generated for {runtime:?} yet"),
+    )
+    .with_remedy("add a Dockerfile to the repository")
+}
+
+/// The error of an app that nothing starts.
+pub(crate) fn no_start(stack: &Detection, hint: &str) -> Error {
+    let runtime = stack
+        .runtime
+        .as_ref()
+        .map_or("", |fact| fact.value.as_str());
+    Error::new(
+        ErrorKind::InvalidInput,
+        format!("nothing in the repository says how to start this {runtime} app"),
+    )
+    .with_remedy(hint.to_owned())
+}
+
+/// The value of a text fact.
+pub(crate) fn value(fact: Option<&devopser_core::model::report::Fact<String>>) -> Option<&str> {
+    fact.map(|fact| fact.value.as_str())
+}
+
+/// A hint of the detection.
+pub(crate) fn hint<'d>(stack: &'d Detection, name: &str) -> Option<&'d str> {
+    stack
+        .hints
+        .get(name)
+        .map(String::as_str)
+        .filter(|text| !text.is_empty())
+}

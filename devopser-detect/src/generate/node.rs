@@ -1,0 +1,238 @@
+//! Node.js images (<https://github.com/nodejs/docker-node/blob/main/docs/BestPractices.md>).
+
+use devopser_core::Result;
+use devopser_core::model::report::Detection;
+
+use super::lines::{Lines, exec, exec_after, json, tag};
+use super::{Plan, hint, no_start, site, value};
+
+/// A site that Node.js builds and nginx serves.
+pub(crate) fn site(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines) {
+    base(stack, plan, lines);
+    lines.stage("base", Some("build"));
+    install(stack, lines, false);
+    lines.add("COPY . .");
+    build(stack, lines);
+    let output = value(stack.output_dir.as_ref()).unwrap_or("dist");
+    site::serve(stack, plan, lines, &format!("/app/{output}"), Some("build"));
+}
+
+/// A server.
+pub(crate) fn server(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines) -> Result<()> {
+    let start = value(stack.start_command.as_ref()).ok_or_else(|| {
+        no_start(
+            stack,
+            "add a \"start\" script to package.json, or a Procfile with a web process",
+        )
+    })?;
+    let builds = stack.build_command.is_some();
+    let standalone = hint(stack, "standalone").is_some();
+    base(stack, plan, lines);
+    lines.stage("base", Some("build"));
+    install(stack, lines, !builds && !keeps_dev(stack));
+    lines.add("COPY . .");
+    prisma(stack, lines);
+    if builds {
+        build(stack, lines);
+        if !standalone && !keeps_dev(stack) {
+            prune(stack, lines);
+        }
+    }
+    lines.stage(
+        if needs_manager(stack, start) {
+            "base"
+        } else {
+            "runtime"
+        },
+        None,
+    );
+    let mut env = vec![("NODE_ENV", "production")];
+    let port = plan.port.to_string();
+    env.push(("PORT", &port));
+    env.extend(
+        stack
+            .run_env
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str())),
+    );
+    env.push(("PATH", "/app/node_modules/.bin:$PATH"));
+    lines.env(env);
+    copy(standalone, lines);
+    lines.add("USER node").add(format!("EXPOSE {}", plan.port));
+    health(plan, lines);
+    command(stack, plan, start, lines);
+    Ok(())
+}
+
+/// The stages that the others stand on: the runtime, and with it the package manager.
+fn base(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines) {
+    let version =
+        value(stack.version.as_ref()).unwrap_or_else(|| crate::version::default_line("node"));
+    lines.stage(
+        &plan.image(&format!("node:{}-slim", tag(version))),
+        Some("runtime"),
+    );
+    lines.add("WORKDIR /app");
+    if hint(stack, "prisma").is_some() {
+        // https://www.prisma.io/docs/orm/reference/system-requirements
+        lines.apt(&["ca-certificates", "openssl"]);
+    }
+    lines.stage("runtime", Some("base"));
+    let system: Vec<&str> = hint(stack, "system")
+        .unwrap_or_default()
+        .split(' ')
+        .filter_map(|package| package.strip_prefix("build:"))
+        .collect();
+    lines.apt(&system);
+    match (manager(stack), hint(stack, "packageManager")) {
+        ("pnpm", Some(pinned)) => lines.add(format!("RUN npm install --global {}", plain(pinned))),
+        ("pnpm", None) => lines.add(format!(
+            "RUN npm install --global pnpm@{}",
+            hint(stack, "pnpm").unwrap_or("10")
+        )),
+        ("bun", Some(pinned)) if pinned.starts_with("bun@") => {
+            lines.add(format!("RUN npm install --global {}", plain(pinned)))
+        }
+        ("bun", _) => lines.add("RUN npm install --global bun@1"),
+        ("yarn", _) => lines
+            .env([
+                ("COREPACK_HOME", "/opt/corepack"),
+                ("COREPACK_ENABLE_DOWNLOAD_PROMPT", "0"),
+            ])
+            .add("RUN corepack enable yarn"),
+        _ => lines,
+    };
+}
+
+/// `pnpm@9.1.0` without the hash that may follow.
+fn plain(pinned: &str) -> String {
+    pinned
+        .split('+')
+        .next()
+        .unwrap_or(pinned)
+        .chars()
+        .filter(|char| char.is_ascii_alphanumeric() || "@.-_".contains(*char))
+        .collect()
+}
+
+fn manager(stack: &Detection) -> &str {
+    value(stack.package_manager.as_ref()).unwrap_or("npm")
+}
+
+/// The layer of the dependencies: rebuilt when the manifests change, not with every source file.
+fn install(stack: &Detection, lines: &mut Lines, production: bool) {
+    let files = hint(stack, "files").unwrap_or("package.json");
+    if hint(stack, "install-needs-source").is_some() {
+        lines.add("COPY . .");
+    } else {
+        lines.add(format!("COPY {files} ./"));
+        if let Some(schema) = hint(stack, "prisma") {
+            let folder = schema.rsplit_once('/').map_or(".", |(folder, _)| folder);
+            lines.add(format!("COPY {folder} ./{folder}"));
+        }
+    }
+    let base = value(stack.install_command.as_ref()).unwrap_or("npm install");
+    let (cache, command) = match (manager(stack), production) {
+        ("pnpm", true) => ("/root/.local/share/pnpm/store", format!("{base} --prod")),
+        ("pnpm", false) => ("/root/.local/share/pnpm/store", base.to_owned()),
+        ("yarn", true) if !base.contains("immutable") => (
+            "/usr/local/share/.cache/yarn",
+            format!("{base} --production"),
+        ),
+        ("yarn", _) => ("/usr/local/share/.cache/yarn", base.to_owned()),
+        ("bun", true) => ("/root/.bun/install/cache", format!("{base} --production")),
+        ("bun", false) => ("/root/.bun/install/cache", base.to_owned()),
+        (_, true) => (
+            "/root/.npm",
+            format!("{base} --omit=dev --no-audit --no-fund"),
+        ),
+        (_, false) => ("/root/.npm", format!("{base} --no-audit --no-fund")),
+    };
+    lines.add(format!("RUN --mount=type=cache,target={cache} {command}"));
+}
+
+fn prisma(stack: &Detection, lines: &mut Lines) {
+    let generated =
+        value(stack.build_command.as_ref()).is_some_and(|build| build.contains("prisma"));
+    if hint(stack, "prisma").is_some() && !generated {
+        lines.add("RUN npx prisma generate");
+    }
+}
+
+fn build(stack: &Detection, lines: &mut Lines) {
+    if !stack.build_env.is_empty() {
+        lines.env(
+            stack
+                .build_env
+                .iter()
+                .map(|(name, value)| (name.as_str(), value.as_str())),
+        );
+    }
+    if let Some(command) = value(stack.build_command.as_ref()) {
+        lines.add(format!("RUN {command}"));
+    }
+}
+
+/// Whether the start command needs what only `devDependencies` give.
+fn keeps_dev(stack: &Detection) -> bool {
+    hint(stack, "keep-dev").is_some() || hint(stack, "workspaces").is_some()
+}
+
+/// Leaves the dependencies of production only.
+fn prune(stack: &Detection, lines: &mut Lines) {
+    match manager(stack) {
+        "pnpm" => lines.add("RUN CI=true pnpm prune --prod --ignore-scripts"),
+        "yarn"
+            if !value(stack.install_command.as_ref())
+                .is_some_and(|command| command.contains("immutable")) =>
+        {
+            lines.add(
+                "RUN yarn install --production --ignore-scripts --prefer-offline --frozen-lockfile",
+            )
+        }
+        "yarn" => lines,
+        "bun" => lines.add("RUN rm -rf node_modules && bun install --production --ignore-scripts"),
+        _ => lines.add("RUN npm prune --omit=dev --no-audit --no-fund"),
+    };
+}
+
+fn copy(standalone: bool, lines: &mut Lines) {
+    if standalone {
+        // https://nextjs.org/docs/app/api-reference/config/next-config-js/output
+        lines
+            .add("COPY --from=build --chown=node:node /app/.next/standalone ./")
+            .add("COPY --from=build --chown=node:node /app/.next/static ./.next/static")
+            .add("COPY --from=build --chown=node:node /app/publi[c] ./public");
+    } else {
+        lines.add("COPY --from=build --chown=node:node /app ./");
+    }
+}
+
+fn health(plan: &Plan<'_>, lines: &mut Lines) {
+    let script = format!(
+        "require('http').get({{host:'127.0.0.1',port:process.env.PORT,path:'{}',timeout:4000}},r=>process.exit(r.statusCode<500?0:1)).on('error',()=>process.exit(1))",
+        plan.health_path()
+    );
+    lines.health(&["node", "-e", &script]);
+}
+
+/// Whether the start command calls a package manager that the runtime image lacks.
+fn needs_manager(stack: &Detection, start: &str) -> bool {
+    let line = hint(stack, "start").unwrap_or(start);
+    line.split(|char: char| !(char.is_ascii_alphanumeric() || char == '-'))
+        .any(|word| word == manager(stack))
+        && manager(stack) != "npm"
+}
+
+/// The program itself, not a package manager around it, so that signals reach it.
+fn command(stack: &Detection, plan: &Plan<'_>, start: &str, lines: &mut Lines) {
+    let line = match hint(stack, "standalone") {
+        Some(_) => "node server.js",
+        None => hint(stack, "start").unwrap_or(start),
+    };
+    let words = match hint(stack, "release").filter(|_| plan.options.migrate) {
+        Some(release) => exec_after(release, line),
+        None => exec(line),
+    };
+    lines.add(format!("CMD {}", json(&words)));
+}

@@ -1,0 +1,156 @@
+//! Python images (<https://hub.docker.com/_/python>): dependencies in a virtual environment that a last stage takes over.
+
+use devopser_core::Result;
+use devopser_core::model::report::Detection;
+
+use super::lines::{Lines, exec, exec_after, tag};
+use super::{Plan, hint, no_start, value};
+
+/// A server.
+pub(crate) fn server(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines) -> Result<()> {
+    let start = value(stack.start_command.as_ref()).ok_or_else(|| {
+        no_start(
+            stack,
+            "add a Procfile with a web process, or name the entry file main.py or app.py",
+        )
+    })?;
+    let version =
+        value(stack.version.as_ref()).unwrap_or_else(|| crate::version::default_line("python"));
+    let image = plan.image(&format!("python:{}-slim", tag(version)));
+    lines.stage(&image, Some("build"));
+    lines.apt(&system(stack, "build:"));
+    lines.env([
+        ("PIP_DISABLE_PIP_VERSION_CHECK", "1"),
+        ("PIP_ROOT_USER_ACTION", "ignore"),
+        ("PYTHONDONTWRITEBYTECODE", "1"),
+        ("VIRTUAL_ENV", "/opt/venv"),
+        ("PATH", "/opt/venv/bin:$PATH"),
+    ]);
+    lines.add("WORKDIR /app");
+    install(stack, lines);
+    lines.stage(&image, None);
+    lines.apt(&system(stack, "run:"));
+    let port = plan.port.to_string();
+    let mut env = vec![
+        ("VIRTUAL_ENV", "/opt/venv"),
+        ("PATH", "/opt/venv/bin:$PATH"),
+        ("PYTHONUNBUFFERED", "1"),
+        ("PYTHONDONTWRITEBYTECODE", "1"),
+        ("PORT", port.as_str()),
+    ];
+    env.extend(own_env(stack));
+    env.extend(
+        stack
+            .run_env
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str())),
+    );
+    lines.env(env);
+    lines.user();
+    lines
+        .add("WORKDIR /app")
+        .add("COPY --from=build /opt/venv /opt/venv")
+        .add("COPY --chown=app:app . .")
+        .add("USER app");
+    if let Some(build) = value(stack.build_command.as_ref()) {
+        if build.contains("collectstatic") {
+            lines.comment("Settings may want what only the running app has; the pages then come without their static files.");
+            lines.add(format!("RUN SECRET_KEY=build DJANGO_SECRET_KEY=build {build} || echo \"collectstatic failed\""));
+        } else {
+            lines.add(format!("RUN {build}"));
+        }
+    }
+    lines.add(format!("EXPOSE {port}"));
+    let script = format!(
+        "import http.client,os,sys;c=http.client.HTTPConnection('127.0.0.1',int(os.environ['PORT']),timeout=4);c.request('GET','{}');sys.exit(c.getresponse().status>=500)",
+        plan.health_path()
+    );
+    lines.health(&["python", "-c", &script]);
+    let words = match release(stack).filter(|_| plan.options.migrate) {
+        Some(first) => exec_after(&first, start),
+        None => exec(start),
+    };
+    lines.command(&words);
+    Ok(())
+}
+
+/// What the frameworks' own servers read instead of `PORT`.
+fn own_env(stack: &Detection) -> Vec<(&'static str, &'static str)> {
+    match value(stack.framework.as_ref()) {
+        Some("gradio") => vec![
+            ("GRADIO_SERVER_NAME", "0.0.0.0"),
+            ("GRADIO_SERVER_PORT", "$PORT"),
+        ],
+        Some("flask") => vec![("FLASK_RUN_HOST", "0.0.0.0"), ("FLASK_RUN_PORT", "$PORT")],
+        _ => Vec::new(),
+    }
+}
+
+fn system<'d>(stack: &'d Detection, kind: &str) -> Vec<&'d str> {
+    hint(stack, "system")
+        .unwrap_or_default()
+        .split(' ')
+        .filter_map(|package| package.strip_prefix(kind))
+        .collect()
+}
+
+/// What runs before each start: the `release` process, or Django's migrations.
+fn release(stack: &Detection) -> Option<String> {
+    if let Some(release) = hint(stack, "release") {
+        return Some(release.to_owned());
+    }
+    let manage = hint(stack, "entry").filter(|entry| entry.ends_with("manage.py"))?;
+    hint(stack, "django").map(|_| format!("python {manage} migrate --noinput"))
+}
+
+fn install(stack: &Detection, lines: &mut Lines) {
+    let extra = hint(stack, "extra");
+    let pip = "RUN --mount=type=cache,target=/root/.cache/pip";
+    let files = hint(stack, "files").unwrap_or("requirements.txt");
+    let with_extra = |lines: &mut Lines, command: &str| {
+        if let Some(extra) = extra {
+            lines.add(format!("{pip} {command} {extra}"));
+        }
+    };
+    let manager = value(stack.package_manager.as_ref());
+    if manager.is_some() && manager != Some("pip") {
+        lines.add(format!("{pip} pip install {}", manager.unwrap_or_default()));
+    }
+    lines.add("RUN python -m venv /opt/venv");
+    if hint(stack, "install-needs-source").is_some() {
+        lines.add("COPY . .");
+    } else if manager.is_some() {
+        lines.add(format!("COPY {files} ./"));
+    }
+    match manager {
+        Some("uv") => {
+            let locked = if value(stack.install_command.as_ref())
+                .is_some_and(|command| command.contains("--locked"))
+            {
+                "--locked "
+            } else {
+                ""
+            };
+            lines.add(format!("RUN --mount=type=cache,target=/root/.cache/uv UV_LINK_MODE=copy uv sync {locked}--active --no-dev --no-install-project --no-python-downloads"));
+            with_extra(lines, "uv pip install");
+        }
+        Some("poetry") => {
+            lines.add("RUN --mount=type=cache,target=/root/.cache/pypoetry poetry install --only main --no-root --no-interaction");
+            with_extra(lines, "/opt/venv/bin/pip install");
+        }
+        Some("pdm") => {
+            lines.add(format!("{pip} pdm export --prod --without-hashes -o /tmp/requirements.txt && /opt/venv/bin/pip install -r /tmp/requirements.txt {}", extra.unwrap_or_default()).trim_end());
+        }
+        Some("pipenv") => {
+            let command = value(stack.install_command.as_ref()).unwrap_or("pipenv install");
+            lines.add(format!("{pip} {command}"));
+            with_extra(lines, "/opt/venv/bin/pip install");
+        }
+        Some(_) => {
+            let command =
+                value(stack.install_command.as_ref()).unwrap_or("pip install -r requirements.txt");
+            lines.add(format!("{pip} {command} {}", extra.unwrap_or_default()).trim_end());
+        }
+        None => with_extra(lines, "pip install"),
+    }
+}

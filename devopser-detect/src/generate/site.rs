@@ -1,0 +1,92 @@
+//! Sites of files behind nginx, which listens on `PORT` as a user without privileges.
+
+use devopser_core::model::report::Detection;
+
+use super::lines::Lines;
+use super::{Plan, value};
+
+/// Frameworks whose pages are files of their own; every other one is a single page that routes by itself.
+const MANY_PAGES: &[&str] = &[
+    "astro",
+    "docusaurus",
+    "eleventy",
+    "gatsby",
+    "gridsome",
+    "hexo",
+    "hugo",
+    "jekyll",
+    "middleman",
+    "next",
+    "nuxt",
+    "vitepress",
+    "vuepress",
+    "zola",
+    "mkdocs",
+    "sphinx",
+    "pelican",
+];
+
+const NGINX: &str = r"worker_processes auto;
+pid /tmp/nginx.pid;
+error_log /dev/stderr warn;
+events { worker_connections 1024; }
+http {
+    include /etc/nginx/mime.types;
+    default_type application/octet-stream;
+    access_log /dev/stdout;
+    sendfile on;
+    server_tokens off;
+    absolute_redirect off;
+    gzip on;
+    gzip_types text/css text/plain text/xml application/javascript application/json application/xml image/svg+xml application/wasm;
+    server {
+        listen __PORT__;
+        root /usr/share/nginx/html;
+        index index.html index.htm;
+        location ~ /\.(?!well-known/) { return 404; }";
+
+/// A folder of the repository, as it is.
+pub(crate) fn plain(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines) {
+    let folder = value(stack.output_dir.as_ref()).unwrap_or(".");
+    serve(stack, plan, lines, folder, None);
+}
+
+/// The stage that serves `folder` of the stage `from`, or of the build context.
+pub(crate) fn serve(
+    stack: &Detection,
+    plan: &Plan<'_>,
+    lines: &mut Lines,
+    folder: &str,
+    from: Option<&str>,
+) {
+    let framework = value(stack.framework.as_ref());
+    let is_site = stack.detector != "node" || framework.is_none_or(|id| MANY_PAGES.contains(&id));
+    lines.stage(&plan.image("nginx:1"), None);
+    lines.add("COPY <<'EOF' /etc/nginx/app.conf").add(NGINX);
+    if is_site {
+        lines
+            .add("        error_page 404 /404.html;")
+            .add("        location / { try_files $uri $uri/ $uri.html =404; }");
+    } else {
+        lines.add("        location / { try_files $uri $uri/ $uri.html /index.html; }");
+    }
+    lines.add("    }").add("}").add("EOF");
+    lines.add("RUN mkdir -p /var/cache/nginx /var/lib/nginx && chown -R 101:101 /var/cache/nginx /var/lib/nginx && rm -rf /usr/share/nginx/html/*");
+    match from {
+        Some(stage) => lines.add(format!(
+            "COPY --from={stage} {folder} /usr/share/nginx/html"
+        )),
+        None => lines.add(format!("COPY {folder} /usr/share/nginx/html")),
+    };
+    let port = plan.port.to_string();
+    lines
+        .env([("PORT", port.as_str())])
+        .add("USER 101:101")
+        .add(format!("EXPOSE {port}"));
+    lines.bash_health(&plan.health_path());
+    lines.command(&[
+        "/bin/sh".to_owned(),
+        "-c".to_owned(),
+        "sed \"s/__PORT__/$PORT/\" /etc/nginx/app.conf > /tmp/nginx.conf && exec nginx -e /dev/stderr -c /tmp/nginx.conf -g 'daemon off;'".to_owned(),
+    ]);
+}

@@ -1,0 +1,161 @@
+//! Maven's `pom.xml` and Gradle's build scripts, read as text, never run.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use devopser_core::model::report::Evidence;
+
+use super::{Scan, line_at, xml};
+
+/// What a `pom.xml` says (<https://maven.apache.org/pom.html>).
+#[derive(Debug, Default)]
+pub(crate) struct Pom {
+    pub(crate) path: String,
+    pub(crate) artifact: String,
+    pub(crate) version: String,
+    pub(crate) packaging: String,
+    pub(crate) final_name: Option<String>,
+    pub(crate) modules: Vec<String>,
+    pub(crate) properties: BTreeMap<String, (String, u32)>,
+    /// `group:artifact` of dependencies, plugins and the parent, with their lines.
+    pub(crate) uses: Vec<(String, u32)>,
+}
+
+impl Pom {
+    /// Reads a pom.
+    pub(crate) fn read(scan: &Scan<'_>, path: &str) -> Option<Self> {
+        let text = scan.text(path)?;
+        let mut found = Self {
+            path: path.to_owned(),
+            packaging: "jar".to_owned(),
+            ..Self::default()
+        };
+        let mut group = String::new();
+        for element in xml::elements(&text) {
+            let line = || line_at(&text, element.at).unwrap_or(1);
+            match element.path.as_str() {
+                "project/artifactId" => element.text.clone_into(&mut found.artifact),
+                "project/version" => element.text.clone_into(&mut found.version),
+                "project/packaging" => element.text.clone_into(&mut found.packaging),
+                "project/build/finalName" => found.final_name = Some(element.text.to_owned()),
+                "project/modules/module" => found.modules.push(element.text.to_owned()),
+                path => {
+                    if let Some(name) = path
+                        .strip_prefix("project/properties/")
+                        .filter(|name| !name.contains('/'))
+                    {
+                        found
+                            .properties
+                            .insert(name.to_owned(), (element.text.to_owned(), line()));
+                    } else if is_use(path, "groupId") {
+                        element.text.clone_into(&mut group);
+                    } else if is_use(path, "artifactId") {
+                        found
+                            .uses
+                            .push((format!("{group}:{}", element.text), line()));
+                        group.clear();
+                    } else if path.ends_with("plugin/configuration/release")
+                        || path.ends_with("plugin/configuration/source")
+                    {
+                        found
+                            .properties
+                            .entry("plugin.release".to_owned())
+                            .or_insert((element.text.to_owned(), line()));
+                    }
+                }
+            }
+        }
+        Some(found)
+    }
+
+    /// Evidence that something whose coordinates contain `what` is used.
+    pub(crate) fn uses(&self, what: &str) -> Option<Evidence> {
+        let (_, line) = self.uses.iter().find(|(known, _)| known.contains(what))?;
+        Some(Evidence::line(
+            self.path.clone(),
+            Some(*line),
+            format!("uses {what}"),
+        ))
+    }
+
+    /// The Java release that the build targets, with its line.
+    pub(crate) fn java(&self) -> Option<(String, u32)> {
+        const KEYS: &[&str] = &[
+            "java.version",
+            "maven.compiler.release",
+            "maven.compiler.source",
+            "maven.compiler.target",
+            "plugin.release",
+            "jdk.version",
+            "release.version",
+            "javaVersion",
+            "java.release",
+        ];
+        let (value, line) = KEYS.iter().find_map(|key| self.properties.get(*key))?;
+        let name = value
+            .strip_prefix("${")
+            .and_then(|rest| rest.strip_suffix('}'));
+        match name {
+            Some(name) => self.properties.get(name).cloned(),
+            None => Some((value.clone(), *line)),
+        }
+    }
+}
+
+fn is_use(path: &str, leaf: &str) -> bool {
+    ["dependency", "plugin", "project/parent"]
+        .iter()
+        .any(|kind| {
+            path.strip_suffix(leaf)
+                .and_then(|path| path.strip_suffix('/'))
+                .is_some_and(|path| path.ends_with(kind))
+        })
+}
+
+/// A Gradle build script (`build.gradle` or `build.gradle.kts`).
+#[derive(Debug)]
+pub(crate) struct Gradle {
+    pub(crate) path: &'static str,
+    pub(crate) text: Rc<str>,
+}
+
+impl Gradle {
+    /// Reads the root's build script.
+    pub(crate) fn read(scan: &Scan<'_>) -> Option<Self> {
+        let path = scan.first(&["build.gradle.kts", "build.gradle"])?;
+        Some(Self {
+            path,
+            text: scan.text(path)?,
+        })
+    }
+
+    /// Evidence that the script names `what`.
+    pub(crate) fn uses(&self, what: &str) -> Option<Evidence> {
+        let line = super::line_of(&self.text, what)?;
+        Some(Evidence::line(
+            self.path,
+            Some(line),
+            format!("uses {what}"),
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tree::MemoryTree;
+
+    #[test]
+    fn reads_a_pom() {
+        let text = "<project>\n<parent><groupId>org.springframework.boot</groupId>\n<artifactId>spring-boot-starter-parent</artifactId></parent>\n<artifactId>shop</artifactId><version>1.0</version>\n<properties><java.version>17</java.version></properties>\n<dependencies><dependency><groupId>org.postgresql</groupId><artifactId>postgresql</artifactId></dependency></dependencies></project>";
+        let tree = MemoryTree::new([("pom.xml", text)]);
+        let pom = Pom::read(&Scan::new(&tree), "pom.xml").unwrap();
+        assert_eq!(
+            (pom.artifact.as_str(), pom.version.as_str()),
+            ("shop", "1.0")
+        );
+        assert_eq!(pom.java(), Some(("17".to_owned(), 5)));
+        assert_eq!(pom.uses("org.postgresql:postgresql").unwrap().line, Some(6));
+        assert!(pom.uses("spring-boot").is_some());
+    }
+}

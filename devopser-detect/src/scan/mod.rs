@@ -1,0 +1,253 @@
+//! [`Scan`]: the one door through which detectors see a tree. Manifests are read and parsed once, however many
+//! detectors ask; what cannot be parsed becomes a warning and reads as absent.
+
+pub(crate) mod code;
+pub(crate) mod go;
+pub(crate) mod java;
+pub(crate) mod jsonc;
+pub(crate) mod node;
+pub(crate) mod procfile;
+pub(crate) mod python;
+pub(crate) mod ruby;
+pub(crate) mod versions;
+pub(crate) mod xml;
+
+use std::cell::{OnceCell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use devopser_core::model::report::Evidence;
+use serde_json::Value;
+
+use crate::tree::{FileRead, FileTree};
+
+/// A tree with everything that was read from it so far.
+#[derive(Debug)]
+pub(crate) struct Scan<'t> {
+    tree: &'t dyn FileTree,
+    /// The same for the repository's root, when `tree` is the folder of one service.
+    above: Option<&'t Scan<'t>>,
+    texts: RefCell<HashMap<String, Option<Rc<str>>>>,
+    values: RefCell<HashMap<String, Option<Rc<Value>>>>,
+    warnings: RefCell<Vec<String>>,
+    root_files: OnceCell<Vec<String>>,
+    pub(crate) package: OnceCell<Option<Rc<node::Package>>>,
+    pub(crate) python: OnceCell<Rc<python::Requirements>>,
+}
+
+impl<'t> Scan<'t> {
+    pub(crate) fn new(tree: &'t dyn FileTree) -> Self {
+        Self {
+            tree,
+            above: None,
+            texts: RefCell::default(),
+            values: RefCell::default(),
+            warnings: RefCell::default(),
+            root_files: OnceCell::new(),
+            package: OnceCell::new(),
+            python: OnceCell::new(),
+        }
+    }
+
+    /// A scan of a service's folder; lock and version files are also looked for in `above`.
+    pub(crate) fn below(tree: &'t dyn FileTree, above: &'t Self) -> Self {
+        Self {
+            above: Some(above),
+            ..Self::new(tree)
+        }
+    }
+
+    pub(crate) const fn above(&self) -> Option<&'t Self> {
+        self.above
+    }
+
+    pub(crate) fn tree(&self) -> &'t dyn FileTree {
+        self.tree
+    }
+
+    pub(crate) fn paths(&self) -> &'t [String] {
+        self.tree.paths()
+    }
+
+    /// Whether there is a file of that path.
+    pub(crate) fn has(&self, path: &str) -> bool {
+        self.paths()
+            .binary_search_by(|known| known.as_str().cmp(path))
+            .is_ok()
+    }
+
+    /// The first of the paths that is there.
+    pub(crate) fn first<'a>(&self, candidates: &[&'a str]) -> Option<&'a str> {
+        candidates.iter().copied().find(|path| self.has(path))
+    }
+
+    /// Whether any file lies below the folder (named without a trailing `/`).
+    pub(crate) fn has_folder(&self, folder: &str) -> bool {
+        self.under(folder).next().is_some()
+    }
+
+    /// The paths below a folder, at any depth.
+    pub(crate) fn under<'a>(&'a self, folder: &str) -> impl Iterator<Item = &'t str> + use<'t> {
+        let prefix = format!("{folder}/");
+        let paths = self.paths();
+        let start = paths.partition_point(|path| *path < prefix);
+        paths[start..]
+            .iter()
+            .map(String::as_str)
+            .take_while(move |path| path.starts_with(&prefix))
+    }
+
+    /// The files that lie in the root itself.
+    pub(crate) fn root_files(&self) -> &[String] {
+        self.root_files.get_or_init(|| {
+            self.paths()
+                .iter()
+                .filter(|path| !path.contains('/'))
+                .cloned()
+                .collect()
+        })
+    }
+
+    /// The files of the root that end so.
+    pub(crate) fn root_with<'a>(&'a self, ending: &'a str) -> impl Iterator<Item = &'a str> {
+        self.root_files()
+            .iter()
+            .map(String::as_str)
+            .filter(move |path| path.ends_with(ending))
+    }
+
+    /// Files with the name, nearest to the root first, at most `depth` folders down.
+    pub(crate) fn named<'a>(&self, name: &'a str, depth: usize) -> Vec<&'t str> {
+        let mut found: Vec<&str> = self
+            .paths()
+            .iter()
+            .map(String::as_str)
+            .filter(|path| base_name(path) == name && path.matches('/').count() <= depth)
+            .collect();
+        found.sort_by_key(|path| path.matches('/').count());
+        found
+    }
+
+    /// Files that end so, nearest to the root first, at most `depth` folders down.
+    pub(crate) fn ending<'a>(&self, ending: &'a str, depth: usize) -> Vec<&'t str> {
+        let mut found: Vec<&str> = self
+            .paths()
+            .iter()
+            .map(String::as_str)
+            .filter(|path| path.ends_with(ending) && path.matches('/').count() <= depth)
+            .collect();
+        found.sort_by_key(|path| path.matches('/').count());
+        found
+    }
+
+    /// A file as text; bytes that are not UTF-8 are replaced. `None` when it is absent, too large or not fetched.
+    pub(crate) fn text(&self, path: &str) -> Option<Rc<str>> {
+        if let Some(known) = self.texts.borrow().get(path) {
+            return known.clone();
+        }
+        let text = match self.tree.read(path) {
+            FileRead::Present(bytes) => {
+                let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
+                Some(Rc::from(String::from_utf8_lossy(bytes)))
+            }
+            FileRead::TooLarge => {
+                self.warn(format!("{path} is too large to be read"));
+                None
+            }
+            _ => None,
+        };
+        self.texts
+            .borrow_mut()
+            .insert(path.to_owned(), text.clone());
+        text
+    }
+
+    /// A JSON file, comments and trailing commas allowed.
+    pub(crate) fn json(&self, path: &str) -> Option<Rc<Value>> {
+        self.value(path, |text| jsonc::parse(text))
+    }
+
+    /// A TOML file.
+    pub(crate) fn toml(&self, path: &str) -> Option<Rc<Value>> {
+        self.value(path, |text| {
+            toml::from_str::<Value>(text).map_err(|error| error.message().to_owned())
+        })
+    }
+
+    /// A YAML file: its first document.
+    pub(crate) fn yaml(&self, path: &str) -> Option<Rc<Value>> {
+        self.value(path, |text| {
+            let first = serde_yaml_ng::Deserializer::from_str(text).next();
+            let Some(document) = first else {
+                return Ok(Value::Null);
+            };
+            <Value as serde::Deserialize>::deserialize(document).map_err(|error| error.to_string())
+        })
+    }
+
+    fn value(
+        &self,
+        path: &str,
+        parse: impl Fn(&str) -> Result<Value, String>,
+    ) -> Option<Rc<Value>> {
+        if let Some(known) = self.values.borrow().get(path) {
+            return known.clone();
+        }
+        let value = self.text(path).and_then(|text| match parse(&text) {
+            Ok(value) => Some(Rc::new(value)),
+            Err(why) => {
+                let why = why.lines().next().unwrap_or_default().to_owned();
+                self.warn(format!("{path} cannot be parsed: {why}"));
+                None
+            }
+        });
+        self.values
+            .borrow_mut()
+            .insert(path.to_owned(), value.clone());
+        value
+    }
+
+    /// The line, from 1, on which `needle` first stands in the file.
+    pub(crate) fn line_of(&self, path: &str, needle: &str) -> Option<u32> {
+        let text = self.text(path)?;
+        line_of(&text, needle)
+    }
+
+    /// Evidence that a line of a file gives: the first with `needle`.
+    pub(crate) fn evidence(&self, path: &str, needle: &str, why: impl Into<String>) -> Evidence {
+        Evidence::line(path, self.line_of(path, needle), why)
+    }
+
+    pub(crate) fn warn(&self, warning: String) {
+        let mut warnings = self.warnings.borrow_mut();
+        if !warnings.contains(&warning) && warnings.len() < 100 {
+            warnings.push(warning);
+        }
+    }
+
+    pub(crate) fn take_warnings(&self) -> Vec<String> {
+        self.warnings.take()
+    }
+}
+
+/// The line, from 1, on which `needle` first stands.
+pub(crate) fn line_of(text: &str, needle: &str) -> Option<u32> {
+    let at = text.find(needle)?;
+    line_at(text, at)
+}
+
+/// The line, from 1, of a byte offset.
+pub(crate) fn line_at(text: &str, at: usize) -> Option<u32> {
+    let before = text.as_bytes().get(..at)?;
+    u32::try_from(before.iter().filter(|byte| **byte == b'\n').count() + 1).ok()
+}
+
+/// The last part of a path.
+pub(crate) fn base_name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}
+
+/// The folder of a path; empty for the root.
+pub(crate) fn folder_of(path: &str) -> &str {
+    path.rsplit_once('/').map_or("", |(folder, _)| folder)
+}

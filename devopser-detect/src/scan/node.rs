@@ -1,0 +1,144 @@
+//! `package.json` (<https://docs.npmjs.com/cli/configuring-npm/package-json>), read once.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use devopser_core::model::report::Evidence;
+use serde_json::Value;
+
+use super::Scan;
+
+/// What a `package.json` says that detection uses.
+#[derive(Debug, Default)]
+pub(crate) struct Package {
+    pub(crate) value: Rc<Value>,
+    pub(crate) name: Option<String>,
+    pub(crate) main: Option<String>,
+    pub(crate) scripts: BTreeMap<String, String>,
+    /// What is needed when the app runs: `dependencies` and `optionalDependencies`.
+    pub(crate) dependencies: BTreeMap<String, String>,
+    /// What is needed to build: `devDependencies`, `peerDependencies`.
+    pub(crate) dev_dependencies: BTreeMap<String, String>,
+    /// `packageManager`, such as `pnpm@9.1.0`.
+    pub(crate) package_manager: Option<String>,
+    pub(crate) is_module: bool,
+}
+
+impl Package {
+    fn new(value: Rc<Value>) -> Self {
+        let text = |key: &str| value.get(key).and_then(Value::as_str).map(str::to_owned);
+        let mut dependencies = texts(value.get("dependencies"));
+        dependencies.extend(texts(value.get("optionalDependencies")));
+        let mut dev_dependencies = texts(value.get("devDependencies"));
+        dev_dependencies.extend(texts(value.get("peerDependencies")));
+        Self {
+            name: text("name"),
+            main: text("main"),
+            scripts: texts(value.get("scripts")),
+            dependencies,
+            dev_dependencies,
+            package_manager: text("packageManager"),
+            is_module: value.get("type").and_then(Value::as_str) == Some("module"),
+            value,
+        }
+    }
+
+    /// The version range of a dependency of any kind.
+    pub(crate) fn any(&self, name: &str) -> Option<&str> {
+        self.dependencies
+            .get(name)
+            .or_else(|| self.dev_dependencies.get(name))
+            .map(String::as_str)
+    }
+
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.any(name).is_some()
+    }
+
+    pub(crate) fn script(&self, name: &str) -> Option<&str> {
+        self.scripts
+            .get(name)
+            .map(|script| script.trim())
+            .filter(|script| !script.is_empty())
+    }
+
+    /// `engines.{name}`.
+    pub(crate) fn engine(&self, name: &str) -> Option<&str> {
+        self.value.get("engines")?.get(name)?.as_str()
+    }
+
+    /// The workspace globs: npm, yarn and bun keep them here.
+    pub(crate) fn workspaces(&self) -> Vec<String> {
+        let workspaces = self.value.get("workspaces");
+        let list = workspaces
+            .and_then(|found| found.get("packages"))
+            .or(workspaces);
+        list.and_then(Value::as_array)
+            .map(|globs| {
+                globs
+                    .iter()
+                    .filter_map(Value::as_str)
+                    .map(str::to_owned)
+                    .collect()
+            })
+            .unwrap_or_default()
+    }
+}
+
+fn texts(value: Option<&Value>) -> BTreeMap<String, String> {
+    value
+        .and_then(Value::as_object)
+        .map(|map| {
+            map.iter()
+                .filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())))
+                .collect()
+        })
+        .unwrap_or_default()
+}
+
+impl Scan<'_> {
+    /// The root's `package.json`.
+    pub(crate) fn package(&self) -> Option<Rc<Package>> {
+        self.package
+            .get_or_init(|| self.package_at("package.json"))
+            .clone()
+    }
+
+    /// Any `package.json`; not cached beyond its text.
+    pub(crate) fn package_at(&self, path: &str) -> Option<Rc<Package>> {
+        let value = self.json(path).filter(|value| value.is_object())?;
+        Some(Rc::new(Package::new(value)))
+    }
+
+    /// Evidence that the root's `package.json` names a dependency or a script.
+    pub(crate) fn in_package(&self, key: &str, why: impl Into<String>) -> Evidence {
+        self.evidence("package.json", &format!("\"{key}\""), why)
+    }
+}
+
+/// The first number of a version or range, such as 5 of `^5.1.0`.
+pub(crate) fn major(range: &str) -> Option<u32> {
+    let digits: String = range
+        .chars()
+        .skip_while(|char| !char.is_ascii_digit())
+        .take_while(char::is_ascii_digit)
+        .collect();
+    digits.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tree::MemoryTree;
+
+    #[test]
+    fn reads_what_is_there_and_skips_what_is_odd() {
+        let text = r#"{"scripts":{"start":"x","odd":1},"dependencies":[],"workspaces":{"packages":["a/*"]}}"#;
+        let tree = MemoryTree::new([("package.json", text)]);
+        let package = Scan::new(&tree).package().unwrap();
+        assert_eq!(package.script("start"), Some("x"));
+        assert_eq!(package.script("odd"), None);
+        assert_eq!(package.workspaces(), ["a/*"]);
+        assert_eq!(major(">=18.2 <21"), Some(18));
+    }
+}

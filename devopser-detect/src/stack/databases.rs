@@ -1,0 +1,324 @@
+//! Which databases an app needs: the drivers that it depends on, examples of its environment, its settings.
+
+use std::collections::BTreeMap;
+
+use devopser_core::model::report::{Database, Evidence, Fact};
+
+use crate::scan::Scan;
+use crate::scan::go::GoMod;
+use crate::scan::node::Package;
+use crate::scan::python::Requirements;
+
+/// Files that show the environment an app wants.
+pub(crate) const ENV_FILES: &[&str] = &[
+    ".env.example",
+    ".env.sample",
+    ".env.template",
+    ".env.dist",
+    ".env.defaults",
+    "env.example",
+    "example.env",
+    "sample.env",
+    ".env",
+];
+
+/// What speaks for each database, collected.
+#[derive(Debug, Default)]
+pub(crate) struct Needs {
+    found: BTreeMap<Database, Vec<Evidence>>,
+}
+
+impl Needs {
+    pub(crate) fn add(&mut self, database: Database, evidence: Evidence) {
+        self.found.entry(database).or_default().push(evidence);
+    }
+
+    /// What a file's own words say: connection URLs and settings.
+    pub(crate) fn add_words(&mut self, scan: &Scan<'_>, path: &str, words: &[(&str, Database)]) {
+        let Some(text) = scan.text(path) else { return };
+        for (index, line) in text.lines().enumerate() {
+            let trimmed = line.trim_start();
+            if trimmed.starts_with('#') || trimmed.starts_with("//") || trimmed.starts_with('*') {
+                continue;
+            }
+            for (word, database) in words {
+                if line.contains(word) && !self.found.contains_key(database) {
+                    self.add(
+                        *database,
+                        Evidence::line(
+                            path,
+                            u32::try_from(index + 1).ok(),
+                            format!("names {word}"),
+                        ),
+                    );
+                }
+            }
+        }
+    }
+
+    /// The examples of the environment.
+    pub(crate) fn add_env(&mut self, scan: &Scan<'_>) {
+        for path in ENV_FILES {
+            self.add_words(scan, path, ENV_WORDS);
+        }
+    }
+
+    /// The answer. SQLite is left out where a server is needed; an empty list is an answer as well.
+    pub(crate) fn into_fact(mut self) -> Fact<Vec<Database>> {
+        if self.found.contains_key(&Database::Mariadb) {
+            let more = self.found.remove(&Database::Mysql).unwrap_or_default();
+            self.found
+                .entry(Database::Mariadb)
+                .or_default()
+                .extend(more);
+        }
+        if self.found.is_empty() {
+            return none();
+        }
+        let databases = self.found.keys().copied().collect();
+        Fact::with_all(databases, 85, self.found.into_values().flatten().collect())
+    }
+}
+
+/// No database is needed.
+pub(crate) fn none() -> Fact<Vec<Database>> {
+    Fact::new(
+        Vec::new(),
+        60,
+        Evidence::file("", "no driver and no setting names a database"),
+    )
+}
+
+const ENV_WORDS: &[(&str, Database)] = &[
+    ("postgres://", Database::Postgres),
+    ("postgresql://", Database::Postgres),
+    ("DB_CONNECTION=pgsql", Database::Postgres),
+    ("POSTGRES_", Database::Postgres),
+    ("PGHOST", Database::Postgres),
+    ("DB_PORT=5432", Database::Postgres),
+    ("mysql://", Database::Mysql),
+    ("DB_CONNECTION=mysql", Database::Mysql),
+    ("MYSQL_", Database::Mysql),
+    ("DB_PORT=3306", Database::Mysql),
+    ("mongodb://", Database::Mongodb),
+    ("mongodb+srv://", Database::Mongodb),
+    ("redis://", Database::Redis),
+    ("CACHE_DRIVER=redis", Database::Redis),
+    ("REDIS_URL", Database::Redis),
+    ("REDIS_HOST", Database::Redis),
+    ("QUEUE_CONNECTION=redis", Database::Redis),
+    ("SESSION_DRIVER=redis", Database::Redis),
+];
+
+const NODE: &[(&str, Database)] = &[
+    ("pg", Database::Postgres),
+    ("postgres", Database::Postgres),
+    ("pg-promise", Database::Postgres),
+    ("@neondatabase/serverless", Database::Postgres),
+    ("@vercel/postgres", Database::Postgres),
+    ("pg-native", Database::Postgres),
+    ("slonik", Database::Postgres),
+    ("pg-boss", Database::Postgres),
+    ("@payloadcms/db-postgres", Database::Postgres),
+    ("mysql", Database::Mysql),
+    ("mysql2", Database::Mysql),
+    ("mariadb", Database::Mariadb),
+    ("mongodb", Database::Mongodb),
+    ("mongoose", Database::Mongodb),
+    ("@nestjs/mongoose", Database::Mongodb),
+    ("mongojs", Database::Mongodb),
+    ("@payloadcms/db-mongodb", Database::Mongodb),
+    ("redis", Database::Redis),
+    ("ioredis", Database::Redis),
+    ("bull", Database::Redis),
+    ("bullmq", Database::Redis),
+    ("connect-redis", Database::Redis),
+    ("@redis/client", Database::Redis),
+    ("sqlite3", Database::Sqlite),
+    ("better-sqlite3", Database::Sqlite),
+    ("@libsql/client", Database::Sqlite),
+];
+
+/// The databases of a Node.js app.
+pub(crate) fn of_node(scan: &Scan<'_>, package: &Package) -> Fact<Vec<Database>> {
+    let mut needs = Needs::default();
+    for (dep, database) in NODE {
+        if package.dependencies.contains_key(*dep) {
+            needs.add(*database, scan.in_package(dep, format!("depends on {dep}")));
+        }
+    }
+    for path in scan.named("schema.prisma", 3) {
+        prisma(scan, path, &mut needs);
+    }
+    needs.add_env(scan);
+    needs.into_fact()
+}
+
+/// The `provider` of a Prisma schema's datasource (<https://www.prisma.io/docs/orm/reference/prisma-schema-reference#datasource>).
+fn prisma(scan: &Scan<'_>, path: &str, needs: &mut Needs) {
+    let Some(text) = scan.text(path) else { return };
+    let Some(at) = text.find("datasource ") else {
+        return;
+    };
+    let block = text[at..].split('}').next().unwrap_or_default();
+    let providers = [
+        ("\"postgresql\"", Database::Postgres),
+        ("\"postgres\"", Database::Postgres),
+        ("\"mysql\"", Database::Mysql),
+        ("\"mongodb\"", Database::Mongodb),
+        ("\"sqlite\"", Database::Sqlite),
+    ];
+    if let Some((word, database)) = providers.into_iter().find(|(word, _)| block.contains(word)) {
+        needs.add(
+            database,
+            scan.evidence(path, word, "the provider of the Prisma schema"),
+        );
+    }
+}
+
+const PYTHON: &[(&str, Database)] = &[
+    ("psycopg2", Database::Postgres),
+    ("psycopg2-binary", Database::Postgres),
+    ("psycopg", Database::Postgres),
+    ("psycopg-binary", Database::Postgres),
+    ("asyncpg", Database::Postgres),
+    ("aiopg", Database::Postgres),
+    ("pg8000", Database::Postgres),
+    ("mysqlclient", Database::Mysql),
+    ("pymysql", Database::Mysql),
+    ("mysql-connector-python", Database::Mysql),
+    ("mysql-connector", Database::Mysql),
+    ("aiomysql", Database::Mysql),
+    ("asyncmy", Database::Mysql),
+    ("mariadb", Database::Mariadb),
+    ("flask-mysqldb", Database::Mysql),
+    ("pymongo", Database::Mongodb),
+    ("motor", Database::Mongodb),
+    ("mongoengine", Database::Mongodb),
+    ("flask-pymongo", Database::Mongodb),
+    ("beanie", Database::Mongodb),
+    ("djongo", Database::Mongodb),
+    ("redis", Database::Redis),
+    ("aioredis", Database::Redis),
+    ("django-redis", Database::Redis),
+    ("rq", Database::Redis),
+    ("flask-redis", Database::Redis),
+    ("channels-redis", Database::Redis),
+    ("arq", Database::Redis),
+];
+
+/// The databases of a Python app.
+pub(crate) fn of_python(scan: &Scan<'_>, requirements: &Requirements) -> Fact<Vec<Database>> {
+    let mut needs = Needs::default();
+    for (name, database) in PYTHON {
+        if let Some(evidence) = requirements.evidence(name) {
+            needs.add(*database, evidence);
+        }
+    }
+    for requirement in &requirements.all {
+        if requirement
+            .extras
+            .split(',')
+            .any(|extra| extra.trim() == "redis")
+        {
+            needs.add(
+                Database::Redis,
+                Evidence::line(
+                    requirement.path.clone(),
+                    requirement.line,
+                    format!("{} with redis", requirement.name),
+                ),
+            );
+        }
+    }
+    needs.add_env(scan);
+    let settings = [
+        ("django.db.backends.postgresql", Database::Postgres),
+        ("django.db.backends.mysql", Database::Mysql),
+        ("postgresql+", Database::Postgres),
+        ("postgresql://", Database::Postgres),
+        ("postgres://", Database::Postgres),
+        ("mysql+", Database::Mysql),
+        ("mongodb://", Database::Mongodb),
+        ("redis://", Database::Redis),
+    ];
+    for path in scan
+        .named("settings.py", 2)
+        .into_iter()
+        .chain(scan.named("config.py", 2))
+        .take(6)
+    {
+        needs.add_words(scan, path, &settings);
+    }
+    needs.into_fact()
+}
+
+const GO: &[(&str, Database)] = &[
+    ("github.com/lib/pq", Database::Postgres),
+    ("github.com/jackc/pgx", Database::Postgres),
+    ("gorm.io/driver/postgres", Database::Postgres),
+    ("github.com/go-pg/pg", Database::Postgres),
+    ("github.com/uptrace/bun/driver/pgdriver", Database::Postgres),
+    ("github.com/go-sql-driver/mysql", Database::Mysql),
+    ("gorm.io/driver/mysql", Database::Mysql),
+    ("go.mongodb.org/mongo-driver", Database::Mongodb),
+    ("gopkg.in/mgo.v2", Database::Mongodb),
+    ("github.com/redis/go-redis", Database::Redis),
+    ("github.com/go-redis/redis", Database::Redis),
+    ("github.com/gomodule/redigo", Database::Redis),
+    ("github.com/redis/rueidis", Database::Redis),
+    ("github.com/valkey-io/valkey-go", Database::Redis),
+];
+
+/// The databases of a Go app.
+pub(crate) fn of_go(scan: &Scan<'_>, module: Option<&GoMod>) -> Fact<Vec<Database>> {
+    let mut needs = Needs::default();
+    for (name, database) in GO {
+        if let Some(evidence) = module.and_then(|module| module.requires(name)) {
+            needs.add(*database, evidence);
+        }
+    }
+    needs.add_env(scan);
+    needs.into_fact()
+}
+
+/// The databases that words in the named files prove; for stacks without a driver table of their own.
+pub(crate) fn by_words(
+    scan: &Scan<'_>,
+    words: &[(&str, Database)],
+    files: &[&str],
+) -> Fact<Vec<Database>> {
+    let mut needs = Needs::default();
+    for path in files {
+        needs.add_words(scan, path, words);
+    }
+    needs.add_env(scan);
+    needs.into_fact()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tree::MemoryTree;
+
+    #[test]
+    fn finds_them_with_evidence() {
+        let tree = MemoryTree::new([
+            (
+                "package.json",
+                "{\"dependencies\":{\n\"pg\":\"8\",\"sqlite3\":\"5\"}}",
+            ),
+            (
+                ".env.example",
+                "# mysql://no\nREDIS_URL=redis://localhost\n",
+            ),
+        ]);
+        let scan = Scan::new(&tree);
+        let fact = of_node(&scan, &scan.package().unwrap());
+        assert_eq!(
+            fact.value,
+            [Database::Postgres, Database::Redis, Database::Sqlite]
+        );
+        assert_eq!(fact.evidence[0].line, Some(2));
+    }
+}

@@ -1,0 +1,286 @@
+//! Go: modules, `cmd/` layouts, and programs without a module.
+
+use devopser_core::model::report::{Evidence, Fact};
+
+use super::{Stack, databases, fact, found, port, version};
+use crate::rank::{Found, Strength};
+use crate::scan::go::GoMod;
+use crate::scan::{Scan, code, folder_of, versions};
+
+/// The Go detector.
+#[derive(Debug)]
+pub(crate) struct Go;
+
+/// Web frameworks: module and id (each framework's own documentation starts with this import).
+const FRAMEWORKS: &[(&str, &str)] = &[
+    ("github.com/gin-gonic/gin", "gin"),
+    ("github.com/labstack/echo", "echo"),
+    ("github.com/gofiber/fiber", "fiber"),
+    ("github.com/go-chi/chi", "chi"),
+    ("github.com/beego/beego", "beego"),
+    ("github.com/gobuffalo/buffalo", "buffalo"),
+    ("github.com/kataras/iris", "iris"),
+    ("github.com/gorilla/mux", "gorilla"),
+    ("github.com/go-macaron/macaron", "macaron"),
+    ("github.com/pocketbase/pocketbase", "pocketbase"),
+    ("github.com/julienschmidt/httprouter", "httprouter"),
+    ("gopkg.in/macaron.v1", "macaron"),
+];
+
+impl Stack for Go {
+    fn id(&self) -> &'static str {
+        "go"
+    }
+
+    fn reads(&self) -> &'static [&'static str] {
+        &[
+            "go.mod",
+            "go.work",
+            ".go-version",
+            ".tool-versions",
+            "mise.toml",
+            "main.go",
+            "Procfile",
+            ".env.example",
+        ]
+    }
+
+    fn detect(&self, scan: &Scan<'_>) -> Option<Found> {
+        let module = GoMod::read(scan, "go.mod");
+        let evidence = match &module {
+            Some(_) => Evidence::file("go.mod", "the module file of Go"),
+            None => Evidence::file(
+                scan.first(&["go.work"])
+                    .or_else(|| scan.first(&["main.go"]))
+                    .or_else(|| scan.root_with(".go").next())?,
+                "Go sources",
+            ),
+        };
+        let mut detection = super::detection("go", "go", evidence.clone());
+        detection.version = pinned(scan, module.as_ref());
+        if module.is_some() {
+            detection.package_manager = fact("gomod", 95, evidence.clone());
+            detection.install_command = fact("go mod download", 90, evidence.clone());
+        }
+        let framework = module.as_ref().and_then(|module| {
+            FRAMEWORKS
+                .iter()
+                .find_map(|(name, id)| Some((*id, module.requires(name)?)))
+        });
+        if let Some((id, evidence)) = framework.clone() {
+            detection.framework = fact(id, 85, evidence);
+        }
+        detection.is_static = Some(Fact::new(false, 85, evidence.clone()));
+        detection.databases = Some(databases::of_go(scan, module.as_ref()));
+        detection.port = Some(listens_on(scan, framework.as_ref().map(|(id, _)| *id)));
+        let main = main_package(scan, module.as_ref());
+        let Some((package, main_evidence)) = main else {
+            return found(
+                detection,
+                if module.is_some() {
+                    Strength::Trace
+                } else {
+                    Strength::Source
+                },
+            );
+        };
+        let target = if package.is_empty() {
+            ".".to_owned()
+        } else {
+            format!("./{package}")
+        };
+        detection.build_command = fact(
+            format!("go build -o app {target}"),
+            85,
+            main_evidence.clone(),
+        );
+        detection.start_command = fact("./app", 80, main_evidence);
+        detection.hints.insert("main".to_owned(), target);
+        copied(scan, module.as_ref(), &mut detection);
+        if needs_cgo(module.as_ref()) {
+            detection.hints.insert("cgo".to_owned(), "true".to_owned());
+        }
+        let strength = match (module.is_some(), framework.is_some()) {
+            (true, true) => Strength::Framework,
+            (true, false) => Strength::Manifest,
+            (false, _) => Strength::Source,
+        };
+        found(detection, strength)
+    }
+}
+
+/// What the build copies first, and the folders without Go code that a running program may read.
+fn copied(
+    scan: &Scan<'_>,
+    module: Option<&GoMod>,
+    into: &mut devopser_core::model::report::Detection,
+) {
+    let files: Vec<&str> = ["go.mod", "go.sum"]
+        .into_iter()
+        .filter(|path| scan.has(path))
+        .collect();
+    into.hints.insert("files".to_owned(), files.join(" "));
+    if scan.has("go.work")
+        || module.is_some_and(|module| {
+            scan.line_of(&module.path, "=> ./")
+                .or_else(|| scan.line_of(&module.path, "=> ../"))
+                .is_some()
+        })
+    {
+        into.hints
+            .insert("install-needs-source".to_owned(), "true".to_owned());
+    }
+    const ASSETS: &[&str] = &[
+        "assets",
+        "config",
+        "configs",
+        "content",
+        "data",
+        "etc",
+        "locales",
+        "migrations",
+        "public",
+        "resources",
+        "sql",
+        "static",
+        "template",
+        "templates",
+        "ui",
+        "views",
+        "web",
+        "www",
+    ];
+    let assets: Vec<&str> = ASSETS
+        .iter()
+        .copied()
+        .filter(|folder| {
+            scan.has_folder(folder) && !scan.under(folder).any(|path| path.ends_with(".go"))
+        })
+        .collect();
+    into.hints.insert("assets".to_owned(), assets.join(" "));
+}
+
+/// Drivers that are C below (<https://github.com/mattn/go-sqlite3#installation>).
+fn needs_cgo(module: Option<&GoMod>) -> bool {
+    module.is_some_and(|module| {
+        [
+            "github.com/mattn/go-sqlite3",
+            "gorm.io/driver/sqlite",
+            "github.com/confluentinc/confluent-kafka-go",
+        ]
+        .iter()
+        .any(|name| module.requires(name).is_some())
+    })
+}
+
+/// The `go` line is the least version that the module needs; `toolchain` the one that its authors use.
+fn pinned(scan: &Scan<'_>, module: Option<&GoMod>) -> Option<Fact<String>> {
+    let line = |found: Option<&(String, u32)>, why: &str| {
+        found.map(|(version, line)| (version.clone(), Evidence::line("go.mod", Some(*line), why)))
+    };
+    let work = scan.text("go.work").and_then(|text| {
+        let (index, version) = text
+            .lines()
+            .enumerate()
+            .find_map(|(index, line)| Some((index, line.strip_prefix("go ")?)))?;
+        Some((
+            version.trim().to_owned(),
+            Evidence::line(
+                "go.work",
+                u32::try_from(index + 1).ok(),
+                "the go line of the workspace",
+            ),
+        ))
+    });
+    version(
+        "go",
+        [
+            versions::pinned(scan, &[".go-version"], &["golang", "go"]),
+            line(
+                module.and_then(|module| module.go.as_ref()),
+                "the go line of the module",
+            ),
+            line(
+                module.and_then(|module| module.toolchain.as_ref()),
+                "the toolchain line of the module",
+            ),
+            work,
+        ],
+    )
+}
+
+/// The folder of the main package: the root, the only or best-named one below `cmd/`, else any.
+///
+/// `cmd/` is the layout that <https://go.dev/doc/modules/layout> names.
+fn main_package(scan: &Scan<'_>, module: Option<&GoMod>) -> Option<(String, Evidence)> {
+    let mut mains: Vec<(&str, Evidence)> = Vec::new();
+    for path in code::sources(scan, &[".go"], 4) {
+        let folder = folder_of(path);
+        if mains.iter().any(|(known, _)| *known == folder) {
+            continue;
+        }
+        let Some(text) = scan.text(path) else {
+            continue;
+        };
+        if text.lines().any(|line| line.trim_end() == "package main")
+            && text.contains("func main()")
+        {
+            mains.push((
+                folder,
+                scan.evidence(path, "func main()", "the main package"),
+            ));
+        }
+    }
+    if mains.is_empty() {
+        // Only a listing: a `main.go` is the usual name of it.
+        let path = scan.named("main.go", 3).into_iter().next()?;
+        return Some((
+            folder_of(path).to_owned(),
+            Evidence::file(path, "the main package by its name"),
+        ));
+    }
+    let name = module.map(|module| {
+        module
+            .module
+            .rsplit('/')
+            .find(|part| !part.starts_with('v') || part.len() > 3)
+            .unwrap_or_default()
+            .to_owned()
+    });
+    let rank = |folder: &str| {
+        let last = folder.rsplit('/').next().unwrap_or_default();
+        let named = name.as_deref() == Some(last);
+        let usual = ["server", "api", "web", "app", "main", "http"].contains(&last);
+        match folder {
+            "" => 0,
+            _ if folder.starts_with("cmd") && named => 1,
+            _ if folder.starts_with("cmd") && usual => 2,
+            _ if folder.starts_with("cmd") => 3,
+            _ if named || usual => 4,
+            _ => 5,
+        }
+    };
+    mains.sort_by_key(|(folder, _)| (rank(folder), folder.len(), *folder));
+    mains
+        .into_iter()
+        .next()
+        .map(|(folder, evidence)| (folder.to_owned(), evidence))
+}
+
+fn listens_on(scan: &Scan<'_>, id: Option<&str>) -> Fact<u16> {
+    if let Some(found) = port::in_env_example(scan) {
+        return found;
+    }
+    let files = code::sources(scan, &[".go"], 3);
+    let (mut first, rest): (Vec<&str>, Vec<&str>) = files.into_iter().partition(|path| {
+        ["main.go", "server.go", "config.go", "app.go"].contains(&crate::scan::base_name(path))
+    });
+    first.extend(rest);
+    if let Some(found) = port::in_sources(scan, &first) {
+        return found;
+    }
+    port::default(
+        if id == Some("fiber") { 3000 } else { 8080 },
+        id.unwrap_or("Go servers"),
+    )
+}

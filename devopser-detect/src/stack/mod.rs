@@ -1,0 +1,102 @@
+//! The detectors: one file or folder for each stack, one row or file for each framework.
+
+pub(crate) mod databases;
+pub(crate) mod dockerfile;
+pub(crate) mod go;
+pub(crate) mod node;
+pub(crate) mod port;
+pub(crate) mod python;
+pub(crate) mod statics;
+
+use std::fmt::Debug;
+
+use devopser_core::model::report::{Detection, Evidence, Fact};
+use devopser_core::provider::{FileTree, StackDetector};
+
+use crate::rank::{Found, Strength};
+use crate::scan::Scan;
+
+/// A built-in detector: [`StackDetector`] on a shared [`Scan`].
+pub(crate) trait Stack: Debug + Send + Sync + 'static {
+    /// The detector's id, which is its row in the ranking table.
+    fn id(&self) -> &'static str;
+
+    /// The file names that it reads.
+    fn reads(&self) -> &'static [&'static str];
+
+    /// What it found and how strongly that speaks for the stack.
+    fn detect(&self, scan: &Scan<'_>) -> Option<Found>;
+}
+
+/// Every built-in detector.
+pub(crate) const STACKS: &[&dyn Stack] = &[
+    &node::Node,
+    &python::Python,
+    &go::Go,
+    &statics::StaticSite,
+    &dockerfile::ExistingDockerfile,
+];
+
+/// A built-in detector as the public trait.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct BuiltIn(pub(crate) &'static dyn Stack);
+
+impl StackDetector for BuiltIn {
+    fn id(&self) -> &'static str {
+        self.0.id()
+    }
+
+    fn reads(&self) -> &'static [&'static str] {
+        self.0.reads()
+    }
+
+    fn detect(&self, tree: &dyn FileTree) -> Option<Detection> {
+        let scan = Scan::new(tree);
+        let mut detection = crate::rank::graded(self.0.detect(&scan)?);
+        detection.warnings.extend(scan.take_warnings());
+        Some(detection)
+    }
+}
+
+/// A detection with its runtime.
+pub(crate) fn detection(id: &str, runtime: &str, evidence: Evidence) -> Detection {
+    Detection {
+        detector: id.to_owned(),
+        runtime: Some(Fact::new(runtime.to_owned(), 95, evidence)),
+        ..Detection::default()
+    }
+}
+
+/// A fact of text.
+pub(crate) fn fact(
+    value: impl Into<String>,
+    confidence: u8,
+    evidence: Evidence,
+) -> Option<Fact<String>> {
+    Some(Fact::new(value.into(), confidence, evidence))
+}
+
+/// The version that the first of the candidates resolves to.
+pub(crate) fn version(
+    runtime: &str,
+    pinned: impl IntoIterator<Item = Option<(String, Evidence)>>,
+) -> Option<Fact<String>> {
+    pinned
+        .into_iter()
+        .flatten()
+        .find_map(|(wanted, mut evidence)| {
+            let found = crate::version::resolve(runtime, &wanted)?;
+            if found != wanted {
+                evidence.why = format!("{}: {wanted}", evidence.why);
+            }
+            Some(Fact::new(found, 90, evidence))
+        })
+}
+
+/// Puts a found detection together.
+pub(crate) const fn found(detection: Detection, strength: Strength) -> Option<Found> {
+    Some(Found {
+        detection,
+        strength,
+    })
+}

@@ -1,0 +1,335 @@
+//! The build and start commands of a Node.js app.
+
+use devopser_core::model::report::{Detection, Evidence, Fact};
+
+use super::frameworks::Framework;
+use super::manager;
+use crate::scan::node::Package;
+use crate::scan::{Scan, procfile};
+use crate::stack::fact;
+
+/// Entry files by convention, the built ones last: they exist only after a build.
+const ENTRIES: &[&str] = &[
+    "server.js",
+    "index.js",
+    "app.js",
+    "main.js",
+    "server.mjs",
+    "index.mjs",
+    "app.mjs",
+    "server.cjs",
+    "index.cjs",
+    "src/server.js",
+    "src/index.js",
+    "src/app.js",
+    "src/main.js",
+    "src/index.mjs",
+    "src/server.mjs",
+    "bin/www",
+    "api/index.js",
+    "server/index.js",
+    "server/server.js",
+    "server/app.js",
+];
+
+/// TypeScript entries that a runtime with type stripping, or a loader among the dependencies, can run.
+pub(crate) const TYPESCRIPT_ENTRIES: &[&str] = &[
+    "server.ts",
+    "index.ts",
+    "app.ts",
+    "main.ts",
+    "src/server.ts",
+    "src/index.ts",
+    "src/app.ts",
+    "src/main.ts",
+];
+
+/// The production scripts, best first.
+const START_SCRIPTS: &[&str] = &["start:prod", "start:production", "start"];
+
+/// The build command: the script, else the framework's own.
+pub(crate) fn build(
+    scan: &Scan<'_>,
+    package: &Package,
+    row: Option<&Framework>,
+    detection: &Detection,
+) -> Option<Fact<String>> {
+    let manager = detection.package_manager.as_ref()?.value.as_str();
+    for script in ["build", "build:prod", "build:production", "generate"] {
+        if package.script(script).is_some() {
+            return fact(
+                manager::run(manager, script),
+                92,
+                scan.in_package(script, format!("the {script} script")),
+            );
+        }
+    }
+    let row = row?;
+    let build = row.build.filter(|build| !build.is_empty())?;
+    let command = if build.starts_with("node ") {
+        build.to_owned()
+    } else {
+        execute(manager, build)
+    };
+    let dep = row.deps.iter().find(|dep| package.has(dep))?;
+    fact(
+        command,
+        70,
+        scan.in_package(dep, format!("how {} is built", row.id)),
+    )
+}
+
+/// How the package manager runs a program of a dependency.
+fn execute(manager: &str, program: &str) -> String {
+    match manager {
+        "pnpm" => format!("pnpm exec {program}"),
+        "yarn" => format!("yarn {program}"),
+        "bun" => format!("bunx {program}"),
+        _ => format!("npx {program}"),
+    }
+}
+
+/// The start command: the Procfile, the production script, the framework's own, `main`, an entry file.
+pub(crate) fn start(
+    scan: &Scan<'_>,
+    package: &Package,
+    row: Option<&Framework>,
+    into: &mut Detection,
+) -> Option<Fact<String>> {
+    if let Some(web) = procfile::process(scan, "web") {
+        return Some(web);
+    }
+    let manager = into
+        .package_manager
+        .as_ref()
+        .map_or("npm", |manager| manager.value.as_str())
+        .to_owned();
+    if let Some((name, script)) = start_script(package, row) {
+        let evidence = scan.in_package(name, format!("the {name} script: {script}"));
+        let hooked = package.script(&format!("pre{name}")).is_some();
+        let bare = bare_node(script).filter(|_| !hooked);
+        if !hooked {
+            into.hints.insert("start".to_owned(), script.to_owned());
+        }
+        return fact(
+            bare.unwrap_or_else(|| manager::run(&manager, name)),
+            92,
+            evidence,
+        );
+    }
+    if let Some(own) = row.and_then(|row| Some((row, row.start?))) {
+        return framework_start(scan, package, own.0, own.1, &manager, into);
+    }
+    entry(scan, package)
+}
+
+/// The script that starts the app in production, with its text; one that runs a development server is none.
+pub(crate) fn start_script<'p>(
+    package: &'p Package,
+    row: Option<&Framework>,
+) -> Option<(&'static str, &'p str)> {
+    START_SCRIPTS
+        .iter()
+        .filter_map(|name| Some((*name, package.script(name)?)))
+        .find(|(_, script)| !is_development(script, row))
+}
+
+/// Whether a script runs a development server: the framework's own, or one of the reloaders.
+pub(crate) fn is_development(script: &str, row: Option<&Framework>) -> bool {
+    let body = without_env(script);
+    let matches = |command: &str| {
+        body == command
+            || body
+                .strip_prefix(command)
+                .is_some_and(|rest| command.ends_with(' ') || rest.starts_with([' ', '&', ';']))
+    };
+    let dev = row.map(|row| row.dev).unwrap_or_default();
+    dev.iter()
+        .any(|command| matches(command) && !body.contains("preview"))
+        || [
+            "nodemon",
+            "ts-node-dev",
+            "tsx watch",
+            "node --watch",
+            "webpack serve",
+            "webpack-dev-server",
+            "live-server",
+            "browser-sync",
+        ]
+        .iter()
+        .any(|command| matches(command))
+}
+
+/// A script without leading assignments, `cross-env` and `npx`.
+fn without_env(script: &str) -> &str {
+    let mut rest = script.trim();
+    loop {
+        let word = rest.split_whitespace().next().unwrap_or_default();
+        let is_assignment = word.split_once('=').is_some_and(|(name, _)| {
+            !name.is_empty()
+                && name
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        });
+        if !(is_assignment || ["cross-env", "npx", "dotenv", "--", "env"].contains(&word))
+            || word.is_empty()
+        {
+            return rest;
+        }
+        rest = rest[word.len()..].trim_start();
+    }
+}
+
+/// `node x.js …` without anything that only a shell understands; it needs no package manager to be started.
+fn bare_node(script: &str) -> Option<String> {
+    let plain = script.starts_with("node ")
+        && !script.contains(['&', '|', ';', '$', '>', '<', '`', '"', '\'', '*', '(', '%']);
+    plain.then(|| script.split_whitespace().collect::<Vec<_>>().join(" "))
+}
+
+fn framework_start(
+    scan: &Scan<'_>,
+    package: &Package,
+    row: &Framework,
+    start: &str,
+    manager: &str,
+    into: &mut Detection,
+) -> Option<Fact<String>> {
+    let dep = row.deps.iter().find(|dep| package.has(dep))?;
+    let evidence = scan.in_package(dep, format!("how {} is started in production", row.id));
+    into.hints.insert("start".to_owned(), start.to_owned());
+    let command = if start.starts_with("node ") {
+        start.to_owned()
+    } else {
+        execute(manager, start)
+    };
+    fact(command, 80, evidence)
+}
+
+/// `main`, or a file that is an entry by convention.
+fn entry(scan: &Scan<'_>, package: &Package) -> Option<Fact<String>> {
+    if let Some(main) = package
+        .main
+        .as_deref()
+        .map(|main| main.trim_start_matches("./"))
+    {
+        let with_ending = [
+            main.to_owned(),
+            format!("{main}.js"),
+            format!("{main}/index.js"),
+        ];
+        if let Some(path) = with_ending.iter().find(|path| scan.has(path)) {
+            if is_program(scan, path) {
+                return fact(
+                    format!("node {path}"),
+                    75,
+                    scan.in_package("main", format!("main is {path}")),
+                );
+            }
+        }
+    }
+    let path = ENTRIES
+        .iter()
+        .find(|path| scan.has(path) && is_program(scan, path));
+    if let Some(path) = path {
+        return fact(
+            format!("node {path}"),
+            65,
+            Evidence::file(*path, "an entry file by convention"),
+        );
+    }
+    let path = TYPESCRIPT_ENTRIES
+        .iter()
+        .find(|path| scan.has(path) && is_program(scan, path))?;
+    let loader = ["tsx", "ts-node"]
+        .into_iter()
+        .find(|loader| package.has(loader));
+    let command = loader.map_or_else(
+        || format!("node --experimental-strip-types {path}"),
+        |loader| format!("npx {loader} {path}"),
+    );
+    fact(
+        command,
+        50,
+        Evidence::file(*path, "a TypeScript entry file by convention"),
+    )
+}
+
+/// Whether a file listens on a port or is at least no library or configuration.
+fn is_program(scan: &Scan<'_>, path: &str) -> bool {
+    scan.text(path).is_none_or(|text| {
+        [
+            "listen(",
+            "createServer",
+            "serve(",
+            "process.env",
+            "process.argv",
+            "startServer",
+            "bootstrap(",
+        ]
+        .iter()
+        .any(|sign| text.contains(sign))
+    })
+}
+
+/// Whether starting the app runs a program of the repository's own.
+pub(crate) fn runs_own_program(scan: &Scan<'_>, package: &Package) -> bool {
+    let script = START_SCRIPTS.iter().find_map(|name| package.script(name));
+    let web = procfile::process(scan, "web").map(|fact| fact.value);
+    let runs = |script: &str| {
+        let body = without_env(script);
+        ["node ", "tsx ", "ts-node ", "bun ", "pm2"]
+            .iter()
+            .any(|program| body.starts_with(program))
+            && !body.contains("vite.js")
+    };
+    match script.map(str::to_owned).or(web) {
+        Some(script) => runs(&script) || script.contains("&& node "),
+        None => entry(scan, package).is_some(),
+    }
+}
+
+/// Programs whose package has another name.
+const PROGRAMS: &[(&str, &str)] = &[
+    ("nest", "@nestjs/cli"),
+    ("ng", "@angular/cli"),
+    ("tsc", "typescript"),
+    ("remix-serve", "@remix-run/serve"),
+    ("react-router-serve", "@react-router/serve"),
+    ("vue-cli-service", "@vue/cli-service"),
+    ("babel-node", "@babel/node"),
+    ("medusa", "@medusajs/cli"),
+    ("strapi", "@strapi/strapi"),
+    ("prisma", "prisma"),
+    ("ts-node", "ts-node"),
+];
+
+/// Whether the start command runs what only `devDependencies` bring, so that nothing may be pruned.
+pub(crate) fn needs_dev(package: &Package, detection: &Detection) -> bool {
+    let start = detection
+        .hints
+        .get("start")
+        .map(String::as_str)
+        .or(detection
+            .start_command
+            .as_ref()
+            .map(|fact| fact.value.as_str()));
+    let Some(start) = start else { return false };
+    let nested: Vec<&str> = start
+        .split_whitespace()
+        .filter_map(|word| package.script(word))
+        .chain(std::iter::once(start))
+        .collect();
+    nested
+        .iter()
+        .flat_map(|line| {
+            line.split(|char: char| !(char.is_ascii_alphanumeric() || "-_/@.".contains(char)))
+        })
+        .any(|word| {
+            let name = PROGRAMS
+                .iter()
+                .find(|(program, _)| *program == word)
+                .map_or(word, |(_, name)| name);
+            package.dev_dependencies.contains_key(name) && !package.dependencies.contains_key(name)
+        })
+}

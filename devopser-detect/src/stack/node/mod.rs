@@ -1,0 +1,279 @@
+//! Node.js: `package.json` and what stands beside it.
+
+pub(crate) mod commands;
+pub(crate) mod frameworks;
+pub(crate) mod manager;
+pub(crate) mod outcome;
+
+use devopser_core::model::report::{Detection, Evidence, Fact};
+
+use super::{Stack, databases, fact, found, port, version};
+use crate::rank::{Found, Strength};
+use crate::scan::node::Package;
+use crate::scan::{Scan, versions};
+use frameworks::Framework;
+use outcome::Outcome;
+
+/// The Node.js detector.
+#[derive(Debug)]
+pub(crate) struct Node;
+
+const VERSION_FILES: &[&str] = &[".nvmrc", ".node-version"];
+
+impl Stack for Node {
+    fn id(&self) -> &'static str {
+        "node"
+    }
+
+    fn reads(&self) -> &'static [&'static str] {
+        &[
+            "package.json",
+            "package-lock.json",
+            "yarn.lock",
+            "pnpm-lock.yaml",
+            "pnpm-workspace.yaml",
+            "bun.lock",
+            ".nvmrc",
+            ".node-version",
+            ".tool-versions",
+            "mise.toml",
+            "Procfile",
+            "angular.json",
+            "next.config.js",
+            "next.config.mjs",
+            "next.config.ts",
+            "astro.config.mjs",
+            "astro.config.ts",
+            "nuxt.config.ts",
+            "svelte.config.js",
+            "vite.config.js",
+            "vite.config.ts",
+            "react-router.config.ts",
+            "schema.prisma",
+            ".env.example",
+            ".env.sample",
+            "nest-cli.json",
+            ".yarnrc.yml",
+            "server.js",
+            "index.js",
+            "app.js",
+        ]
+    }
+
+    fn detect(&self, scan: &Scan<'_>) -> Option<Found> {
+        match scan.package() {
+            Some(package) => with_package(scan, &package),
+            None => without_package(scan),
+        }
+    }
+}
+
+fn with_package(scan: &Scan<'_>, package: &Package) -> Option<Found> {
+    let evidence = Evidence::file("package.json", "the manifest of Node.js packages");
+    let mut detection = super::detection("node", "node", evidence);
+    detection.package_manager = Some(manager::choose(scan, package));
+    detection.version = pinned(scan, package);
+    detection.install_command = manager::install(scan, &detection);
+    let framework = frameworks::choose(scan, package);
+    if let Some((row, evidence)) = &framework {
+        detection.framework = fact(row.id, 90, evidence.clone());
+    }
+    let row = framework.as_ref().map(|(row, _)| *row);
+    let outcome = outcome::of(scan, package, row);
+    detection.build_command = commands::build(scan, package, row, &detection);
+    let strength = serve(scan, package, row, outcome, &mut detection);
+    detection.databases = Some(databases::of_node(scan, package));
+    hints(scan, package, row, &mut detection);
+    found(detection, strength)
+}
+
+/// Fills in what depends on whether files or a server come out.
+fn serve(
+    scan: &Scan<'_>,
+    package: &Package,
+    row: Option<&Framework>,
+    outcome: Outcome,
+    into: &mut Detection,
+) -> Strength {
+    match outcome {
+        Outcome::Static { output, evidence } => {
+            into.is_static = Some(Fact::new(true, 90, evidence.clone()));
+            into.output_dir = fact(output, 80, evidence);
+            if row.is_some() {
+                Strength::Site
+            } else {
+                Strength::Trace
+            }
+        }
+        Outcome::Server { evidence } => {
+            into.start_command = commands::start(scan, package, row, into);
+            into.is_static = Some(Fact::new(false, 85, evidence));
+            into.port = Some(port::of_node(scan, package, row));
+            let server = row.is_some_and(|row| row.port.is_some());
+            match (&into.start_command, server) {
+                (Some(_), true) => Strength::Framework,
+                (Some(_), false) => Strength::Manifest,
+                (None, true) => Strength::Manifest,
+                (None, false) => Strength::Trace,
+            }
+        }
+    }
+}
+
+fn pinned(scan: &Scan<'_>, package: &Package) -> Option<Fact<String>> {
+    let volta = package
+        .value
+        .pointer("/volta/node")
+        .and_then(serde_json::Value::as_str);
+    let dev = package
+        .value
+        .pointer("/devEngines/runtime/version")
+        .and_then(serde_json::Value::as_str);
+    let from = |value: Option<&str>, key: &str| {
+        value.map(|value| {
+            (
+                value.to_owned(),
+                scan.in_package(key, format!("{key} in package.json")),
+            )
+        })
+    };
+    version(
+        "node",
+        [
+            versions::pinned(scan, VERSION_FILES, &["nodejs", "node"]),
+            from(volta, "volta"),
+            from(package.engine("node"), "engines"),
+            from(dev, "devEngines"),
+            above_engine(scan),
+        ],
+    )
+}
+
+/// `engines.node` of the repository's root, for a service's folder.
+fn above_engine(scan: &Scan<'_>) -> Option<(String, Evidence)> {
+    let above = scan.above()?;
+    let package = above.package()?;
+    let range = package.engine("node")?.to_owned();
+    Some((
+        range,
+        above.in_package("engines", "engines in the root's package.json"),
+    ))
+}
+
+/// Source files without a manifest: `server.js` that `node` can run.
+fn without_package(scan: &Scan<'_>) -> Option<Found> {
+    let path = scan.first(&[
+        "server.js",
+        "index.js",
+        "app.js",
+        "main.js",
+        "server.mjs",
+        "index.mjs",
+        "main.mjs",
+        "server.ts",
+        "index.ts",
+    ])?;
+    let text = scan.text(path)?;
+    let sign = [
+        "createServer(",
+        "require('http')",
+        "require(\"http\")",
+        "node:http",
+        "process.env",
+    ]
+    .into_iter()
+    .find(|sign| text.contains(sign))?;
+    let mut detection = super::detection(
+        "node",
+        "node",
+        scan.evidence(path, sign, "a server without a package.json"),
+    );
+    detection.version = version(
+        "node",
+        [versions::pinned(scan, VERSION_FILES, &["nodejs", "node"])],
+    );
+    detection.start_command = fact(
+        format!("node {path}"),
+        70,
+        Evidence::file(path, "the entry file"),
+    );
+    detection.is_static = Some(Fact::new(false, 80, scan.evidence(path, sign, "a server")));
+    detection.port =
+        Some(port::in_sources(scan, &[path]).unwrap_or_else(|| port::default(3000, "node")));
+    detection.databases = Some(databases::none());
+    found(detection, Strength::Source)
+}
+
+/// What generation needs beyond the facts.
+fn hints(scan: &Scan<'_>, package: &Package, row: Option<&Framework>, into: &mut Detection) {
+    let files: Vec<&str> = manager::FILES
+        .iter()
+        .copied()
+        .filter(|path| scan.has(path))
+        .collect();
+    into.hints.insert("files".to_owned(), files.join(" "));
+    let hooks = ["preinstall", "install", "postinstall", "prepare"]
+        .iter()
+        .any(|hook| package.script(hook).is_some());
+    let local = package
+        .dependencies
+        .values()
+        .chain(package.dev_dependencies.values())
+        .any(|range| {
+            ["file:", "link:", "portal:", "workspace:"]
+                .iter()
+                .any(|prefix| range.starts_with(prefix))
+        });
+    let workspaces = !package.workspaces().is_empty() || scan.has("pnpm-workspace.yaml");
+    for (name, wanted) in [
+        ("install-needs-source", hooks || local || workspaces),
+        ("workspaces", workspaces),
+        ("module", package.is_module),
+    ] {
+        if wanted {
+            into.hints.insert(name.to_owned(), "true".to_owned());
+        }
+    }
+    let prisma = package.has("prisma") || package.has("@prisma/client");
+    if prisma {
+        into.hints.insert(
+            "prisma".to_owned(),
+            scan.named("schema.prisma", 3)
+                .first()
+                .map_or("prisma/schema.prisma", |path| *path)
+                .to_owned(),
+        );
+    }
+    if let Some(release) = crate::scan::procfile::process(scan, "release") {
+        into.hints.insert("release".to_owned(), release.value);
+    }
+    if row.is_some_and(|row| row.id == "next") && next_is_standalone(scan) {
+        into.hints
+            .insert("standalone".to_owned(), "true".to_owned());
+    }
+    if commands::needs_dev(package, into) {
+        into.hints.insert("keep-dev".to_owned(), "true".to_owned());
+    }
+    if let Some(version) = manager::pnpm_major(scan) {
+        into.hints.insert("pnpm".to_owned(), version.to_owned());
+    }
+    if let Some(manager) = &package.package_manager {
+        into.hints
+            .insert("packageManager".to_owned(), manager.clone());
+    }
+    for (key, value) in row.map(|row| row.run_env).unwrap_or_default() {
+        into.run_env.insert((*key).to_owned(), (*value).to_owned());
+    }
+}
+
+/// <https://nextjs.org/docs/app/api-reference/config/next-config-js/output#automatically-copying-traced-files>
+fn next_is_standalone(scan: &Scan<'_>) -> bool {
+    let config = scan
+        .first(&["next.config.ts", "next.config.mjs", "next.config.js"])
+        .and_then(|path| scan.text(path));
+    config.is_some_and(|text| {
+        ["output: 'standalone'", "output: \"standalone\""]
+            .iter()
+            .any(|sign| text.contains(sign))
+    })
+}

@@ -1,0 +1,241 @@
+//! The file in which a Python app begins, and the name of the application object in it.
+
+use super::super::port::pattern;
+use crate::scan::python::Requirements;
+use crate::scan::{Scan, base_name, code, line_of};
+use regex::Regex;
+use std::sync::LazyLock;
+
+/// An entry point.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    /// The file.
+    pub(crate) path: String,
+    /// The application object, or a factory with `()`.
+    pub(crate) object: Option<String>,
+    /// The framework that makes the object.
+    pub(crate) framework: Option<&'static str>,
+    /// The line that says so.
+    pub(crate) line: Option<u32>,
+}
+
+impl Entry {
+    /// The module's dotted name: `app.main` of `app/main.py`, `app` of `app/__init__.py`.
+    pub(crate) fn module(&self) -> String {
+        let path = self.path.strip_suffix(".py").unwrap_or(&self.path);
+        let path = path.strip_suffix("/__init__").unwrap_or(path);
+        path.replace('/', ".")
+    }
+}
+
+/// What makes an application object, and whose it is.
+const MAKERS: &[(&str, &str)] = &[
+    ("FastAPI(", "fastapi"),
+    ("fast_app(", "fasthtml"),
+    ("FastHTML(", "fasthtml"),
+    ("Flask(", "flask"),
+    ("APIFlask(", "flask"),
+    ("connexion.App(", "flask"),
+    ("Litestar(", "litestar"),
+    ("Starlite(", "litestar"),
+    ("Sanic(", "sanic"),
+    ("Quart(", "quart"),
+    ("web.Application(", "aiohttp"),
+    ("Bottle(", "bottle"),
+    ("falcon.App(", "falcon"),
+    ("falcon.API(", "falcon"),
+    ("falcon.asgi.App(", "falcon"),
+    ("Starlette(", "starlette"),
+    ("tornado.web.Application(", "tornado"),
+    ("dash.Dash(", "dash"),
+    ("Dash(", "dash"),
+    ("BlackSheep", "blacksheep"),
+    ("Robyn(", "robyn"),
+];
+
+static OBJECT: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    pattern(
+        r"(?m)^(?P<indent>[ \t]*)(?P<name>\w+)(?:\s*,\s*\w+)?\s*(?::\s*[\w.\[\]]+)?\s*=\s*(?:\w+\.)*(?P<maker>FastAPI|FastHTML|fast_app|Flask|APIFlask|App|Litestar|Starlite|Sanic|Quart|Application|Bottle|API|Starlette|Dash|Robyn|create_app|make_app|get_app|create_application|get_wsgi_application|get_asgi_application)\(",
+    )
+});
+
+/// Where entry points usually are, best first; `manage.py` is looked at before.
+const NAMES: &[&str] = &[
+    "main.py",
+    "app.py",
+    "server.py",
+    "wsgi.py",
+    "asgi.py",
+    "run.py",
+    "application.py",
+    "api.py",
+    "index.py",
+    "web.py",
+    "streamlit_app.py",
+    "__init__.py",
+];
+
+/// Finds the entry point.
+pub(crate) fn find(scan: &Scan<'_>, requirements: &Requirements) -> Option<Entry> {
+    if let Some(path) = manage(scan) {
+        return Some(Entry {
+            line: scan.line_of(path, "DJANGO_SETTINGS_MODULE"),
+            path: path.to_owned(),
+            object: None,
+            framework: Some("django"),
+        });
+    }
+    let mut sources = code::sources(scan, &[".py"], 3);
+    sources.sort_by_key(|path| {
+        let name = NAMES
+            .iter()
+            .position(|name| *name == base_name(path))
+            .unwrap_or(NAMES.len());
+        (
+            path.matches('/').count().saturating_sub(usize::from(
+                name < 4 && (path.starts_with("app/") || path.starts_with("src/")),
+            )),
+            name,
+            *path,
+        )
+    });
+    let object = sources.iter().find_map(|path| with_object(scan, path));
+    object
+        .or_else(|| library_entry(scan, &sources, requirements))
+        .or_else(|| plain(scan, &sources))
+}
+
+/// A `manage.py` of Django; others have files of that name as well.
+fn manage(scan: &Scan<'_>) -> Option<&'static str> {
+    [
+        "manage.py",
+        "src/manage.py",
+        "backend/manage.py",
+        "app/manage.py",
+        "server/manage.py",
+    ]
+    .into_iter()
+    .find(|path| {
+        scan.text(path)
+            .is_some_and(|text| text.contains("django") || text.contains("DJANGO"))
+    })
+}
+
+fn with_object(scan: &Scan<'_>, path: &str) -> Option<Entry> {
+    let text = scan.text(path)?;
+    let (maker, framework) = MAKERS.iter().find(|(maker, _)| calls(&text, maker))?;
+    let line = line_of(&text, maker);
+    let mut object = None;
+    for found in OBJECT.as_ref()?.captures_iter(&text) {
+        let name = found.name("name")?.as_str();
+        if found
+            .name("indent")
+            .is_none_or(|indent| indent.as_str().is_empty())
+        {
+            object = Some(name.to_owned());
+            break;
+        }
+    }
+    let factory = || {
+        ["create_app", "make_app", "create_application", "get_app"]
+            .into_iter()
+            .find(|name| text.contains(&format!("def {name}(")))
+    };
+    let object = object.or_else(|| factory().map(|name| format!("{name}()")));
+    if object.is_none() && !text.contains("__main__") {
+        return None;
+    }
+    Some(Entry {
+        path: path.to_owned(),
+        object,
+        framework: Some(framework),
+        line,
+    })
+}
+
+/// Whether `maker` is called and no longer name only ends like it.
+fn calls(text: &str, maker: &str) -> bool {
+    text.match_indices(maker).any(|(at, _)| {
+        let before = text[..at].chars().next_back();
+        let line = text[..at].rfind('\n').map_or(0, |start| start + 1);
+        !before.is_some_and(|char| char.is_alphanumeric() || char == '_')
+            && !text[line..at].trim_start().starts_with(['#', '"', '\''])
+    })
+}
+
+/// Streamlit, Gradio and the like: the program that imports them.
+fn library_entry(scan: &Scan<'_>, sources: &[&str], requirements: &Requirements) -> Option<Entry> {
+    for (name, import, framework) in [
+        ("streamlit", "import streamlit", "streamlit"),
+        ("gradio", "import gradio", "gradio"),
+        ("chainlit", "import chainlit", "chainlit"),
+        ("nicegui", "nicegui import", "nicegui"),
+        ("panel", "import panel", "panel"),
+    ] {
+        if !requirements.has(name) && !requirements.all.is_empty() {
+            continue;
+        }
+        let preferred = [
+            "streamlit_app.py",
+            "app.py",
+            "main.py",
+            "Home.py",
+            "Hello.py",
+            "home.py",
+        ];
+        let mut files = sources.to_vec();
+        files.sort_by_key(|path| {
+            (
+                path.matches('/').count(),
+                preferred
+                    .iter()
+                    .position(|name| *name == base_name(path))
+                    .unwrap_or(preferred.len()),
+            )
+        });
+        for path in files {
+            if let Some(line) = scan.text(path).and_then(|text| line_of(&text, import)) {
+                return Some(Entry {
+                    path: path.to_owned(),
+                    object: None,
+                    framework: Some(framework),
+                    line: Some(line),
+                });
+            }
+        }
+    }
+    None
+}
+
+/// A program of the root: one with a usual name, or the only one that has a main part.
+fn plain(scan: &Scan<'_>, sources: &[&str]) -> Option<Entry> {
+    let root: Vec<&str> = sources
+        .iter()
+        .copied()
+        .filter(|path| {
+            !path.contains('/')
+                && !["setup.py", "conftest.py", "tasks.py", "noxfile.py"].contains(path)
+        })
+        .collect();
+    let entry = |path: &str, line| Entry {
+        path: path.to_owned(),
+        object: None,
+        framework: None,
+        line,
+    };
+    let main = |path: &str| scan.text(path).and_then(|text| line_of(&text, "__main__"));
+    let usual = root.iter().find(|path| NAMES[..8].contains(path));
+    let server = root
+        .iter()
+        .filter(|path| main(path).is_some())
+        .find(|path| path.contains("server") || path.contains("app") || path.contains("main"));
+    let with_main: Vec<&&str> = root.iter().filter(|path| main(path).is_some()).collect();
+    let only = if with_main.len() == 1 {
+        with_main.first().copied()
+    } else {
+        None
+    };
+    let single = if root.len() == 1 { root.first() } else { None };
+    let path = usual.or(server).or(only).or(single)?;
+    Some(entry(path, main(path)))
+}

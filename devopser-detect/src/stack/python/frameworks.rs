@@ -1,0 +1,410 @@
+//! Python's frameworks: which one, its usual port, how its documentation starts it in production.
+
+use devopser_core::model::report::{Detection, Evidence, Fact};
+
+use super::entry::Entry;
+use crate::scan::python::Requirements;
+use crate::scan::{Scan, base_name, folder_of};
+use crate::stack::fact;
+
+/// How an application object is served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Serve {
+    /// `gunicorn module:object`.
+    Wsgi,
+    /// `uvicorn module:object`.
+    Asgi,
+    /// A command of the framework's own; `{path}`, `{module}` and `{object}` are filled in.
+    Own(&'static str),
+}
+
+/// A framework: id, requirement, usual port, how it is served.
+struct Framework {
+    id: &'static str,
+    requirement: &'static str,
+    port: u16,
+    serve: Serve,
+}
+
+const fn row(id: &'static str, requirement: &'static str, port: u16, serve: Serve) -> Framework {
+    Framework {
+        id,
+        requirement,
+        port,
+        serve,
+    }
+}
+
+/// The table; the more specific first, since many stand on another one.
+#[rustfmt::skip]
+const FRAMEWORKS: &[Framework] = &[
+    row("django", "django", 8000, Serve::Wsgi),             // https://docs.djangoproject.com/en/stable/howto/deployment/wsgi/gunicorn/
+    row("fasthtml", "python-fasthtml", 5001, Serve::Asgi),  // https://docs.fastht.ml/tutorials/quickstart_for_web_devs.html
+    row("streamlit", "streamlit", 8501, Serve::Own("streamlit run {path} --server.address=0.0.0.0 --server.port=$PORT --server.headless=true")), // https://docs.streamlit.io/deploy/tutorials/docker
+    row("chainlit", "chainlit", 8000, Serve::Own("chainlit run {path} --host 0.0.0.0 --port $PORT --headless")),
+    row("gradio", "gradio", 7860, Serve::Own("python {path}")), // https://www.gradio.app/guides/deploying-gradio-with-docker
+    row("nicegui", "nicegui", 8080, Serve::Own("python {path}")),
+    row("flask", "flask", 5000, Serve::Wsgi),               // https://flask.palletsprojects.com/en/stable/deploying/gunicorn/
+    row("fastapi", "fastapi", 8000, Serve::Asgi),           // https://fastapi.tiangolo.com/deployment/docker/
+    row("litestar", "litestar", 8000, Serve::Asgi),         // https://docs.litestar.dev/latest/topics/deployment/
+    row("sanic", "sanic", 8000, Serve::Own("sanic {module}:{object} --host=0.0.0.0 --port=$PORT")), // https://sanic.dev/en/guide/running/running.html
+    row("quart", "quart", 5000, Serve::Asgi),
+    row("aiohttp", "aiohttp", 8080, Serve::Own("python {path}")), // https://docs.aiohttp.org/en/stable/deployment.html
+    row("tornado", "tornado", 8888, Serve::Own("python {path}")),
+    row("dash", "dash", 8050, Serve::Own("gunicorn {module}:{object}.server --bind 0.0.0.0:$PORT")),
+    row("bottle", "bottle", 8080, Serve::Wsgi),
+    row("falcon", "falcon", 8000, Serve::Wsgi),
+    row("starlette", "starlette", 8000, Serve::Asgi),       // https://www.starlette.io/#example
+];
+
+/// The usual port of a framework; 8000 where there is none.
+pub(crate) fn usual_port(id: Option<&str>) -> u16 {
+    FRAMEWORKS
+        .iter()
+        .find(|row| Some(row.id) == id)
+        .map_or(8000, |row| row.port)
+}
+
+/// The framework and what proves it: what the entry file makes, else the requirements.
+///
+/// A dependency alone is weak for the libraries that other things pull in (aiohttp, tornado, starlette): they count
+/// only where an entry file makes their application.
+pub(crate) fn choose(
+    scan: &Scan<'_>,
+    requirements: &Requirements,
+    entry: Option<&Entry>,
+) -> Option<(&'static str, Evidence)> {
+    if let Some(entry) = entry {
+        if let Some(framework) = entry.framework {
+            let evidence = Evidence::line(
+                entry.path.clone(),
+                entry.line,
+                format!("makes a {framework} application"),
+            );
+            return Some((framework, evidence));
+        }
+    }
+    let strong = |row: &&Framework| {
+        ![
+            "aiohttp",
+            "tornado",
+            "starlette",
+            "gradio",
+            "quart",
+            "bottle",
+        ]
+        .contains(&row.id)
+    };
+    let found = FRAMEWORKS
+        .iter()
+        .filter(strong)
+        .find(|row| requirements.has(row.requirement));
+    if let Some(row) = found {
+        return Some((row.id, requirements.evidence(row.requirement)?));
+    }
+    let _ = scan;
+    None
+}
+
+/// The start command as the framework's documentation gives it.
+pub(crate) fn start(
+    scan: &Scan<'_>,
+    requirements: &Requirements,
+    id: Option<&str>,
+    entry: Option<&Entry>,
+    into: &mut Detection,
+) -> Option<Fact<String>> {
+    let row = FRAMEWORKS.iter().find(|row| Some(row.id) == id);
+    if id == Some("django") {
+        return django(scan, requirements, entry, into);
+    }
+    let entry = entry?;
+    let evidence = Evidence::line(entry.path.clone(), entry.line, "the entry file");
+    let Some(row) = row else {
+        return fact(format!("python {}", entry.path), 75, evidence);
+    };
+    let (module, object) = (entry.module(), entry.object.clone());
+    let (folder, module) = match module.strip_prefix("src.") {
+        // With `src/` as a folder of sources and no package of its own, modules are named from inside it.
+        Some(inner) if !scan.has("src/__init__.py") => (Some("src"), inner.to_owned()),
+        _ => (None, module),
+    };
+    let command = match (row.serve, object) {
+        (Serve::Own(command), object) => {
+            let needs_object = command.contains("{object}");
+            if needs_object && object.is_none() {
+                format!("python {}", entry.path)
+            } else {
+                command
+                    .replace("{path}", &entry.path)
+                    .replace("{module}", &module)
+                    .replace("{object}", &object.unwrap_or_default())
+            }
+        }
+        (_, None) => format!("python {}", entry.path),
+        (Serve::Wsgi, Some(object)) => format!(
+            "gunicorn {}--bind 0.0.0.0:$PORT {module}:{object}",
+            folder
+                .map(|folder| format!("--chdir {folder} "))
+                .unwrap_or_default()
+        )
+        .replace("()", "()"),
+        (Serve::Asgi, Some(object)) => asgi(requirements, row.id, folder, &module, &object, entry),
+    };
+    fact(command, 85, evidence)
+}
+
+/// <https://fastapi.tiangolo.com/deployment/manually/>: `fastapi run` where its command is installed, else uvicorn.
+fn asgi(
+    requirements: &Requirements,
+    id: &str,
+    folder: Option<&str>,
+    module: &str,
+    object: &str,
+    entry: &Entry,
+) -> String {
+    let standard = requirements
+        .get("fastapi")
+        .is_some_and(|found| found.extras.contains("standard") || found.extras.contains("all"))
+        || requirements.has("fastapi-cli");
+    if id == "fastapi" && standard && object == "app" {
+        return format!("fastapi run {} --port $PORT", entry.path);
+    }
+    let (factory, object) = object
+        .strip_suffix("()")
+        .map_or(("", object), |object| ("--factory ", object));
+    let folder = folder
+        .map(|folder| format!("--app-dir {folder} "))
+        .unwrap_or_default();
+    format!("uvicorn {factory}{folder}{module}:{object} --host 0.0.0.0 --port $PORT")
+}
+
+/// `gunicorn {project}.wsgi`, or uvicorn on `asgi` where only that exists.
+fn django(
+    scan: &Scan<'_>,
+    requirements: &Requirements,
+    entry: Option<&Entry>,
+    into: &mut Detection,
+) -> Option<Fact<String>> {
+    let base = entry
+        .filter(|entry| base_name(&entry.path) == "manage.py")
+        .map(|entry| folder_of(&entry.path).to_owned())
+        .unwrap_or_default();
+    let wsgi = project(scan, &base, "wsgi.py");
+    let asgi = project(scan, &base, "asgi.py");
+    let chdir = if base.is_empty() {
+        String::new()
+    } else {
+        format!("--chdir {base} ")
+    };
+    let prefers_asgi =
+        (requirements.has("daphne") || requirements.has("channels") || requirements.has("uvicorn"))
+            && !requirements.has("gunicorn");
+    into.hints.insert("django".to_owned(), "true".to_owned());
+    match (wsgi, asgi) {
+        (_, Some((path, module))) if prefers_asgi => {
+            let folder = if base.is_empty() {
+                String::new()
+            } else {
+                format!("--app-dir {base} ")
+            };
+            fact(
+                format!("uvicorn {folder}{module}:application --host 0.0.0.0 --port $PORT"),
+                85,
+                Evidence::file(path, "the project's ASGI module"),
+            )
+        }
+        (Some((path, module)), _) => fact(
+            format!("gunicorn {chdir}--bind 0.0.0.0:$PORT {module}"),
+            88,
+            Evidence::file(path, "the project's WSGI module"),
+        ),
+        (None, Some((path, module))) => fact(
+            format!("uvicorn {module}:application --host 0.0.0.0 --port $PORT"),
+            80,
+            Evidence::file(path, "the project's ASGI module"),
+        ),
+        (None, None) => {
+            let path = entry?.path.clone();
+            fact(
+                format!("python {path} runserver 0.0.0.0:$PORT"),
+                50,
+                Evidence::file(path, "no WSGI module was found"),
+            )
+        }
+    }
+}
+
+/// The module beside the settings: where `manage.py`'s settings lie, else the nearest.
+fn project<'t>(scan: &Scan<'t>, base: &str, file: &str) -> Option<(&'t str, String)> {
+    let prefix = if base.is_empty() {
+        String::new()
+    } else {
+        format!("{base}/")
+    };
+    let manage = scan.text(&format!("{prefix}manage.py"));
+    let settings = manage.as_ref().and_then(|text| {
+        let at = text.find("DJANGO_SETTINGS_MODULE")?;
+        text[at..].split(['"', '\'']).nth(2).map(str::to_owned)
+    });
+    let package = settings
+        .as_deref()
+        .and_then(|settings| settings.split('.').next())
+        .map(str::to_owned);
+    let mut found = scan.named(file, 4);
+    found.retain(|path| path.starts_with(&prefix));
+    let preferred = package.map(|package| format!("{prefix}{package}/"));
+    let path = found
+        .iter()
+        .copied()
+        .find(|path| {
+            preferred
+                .as_ref()
+                .is_some_and(|preferred| path.starts_with(preferred.as_str()))
+        })
+        .or_else(|| found.first().copied())?;
+    let module = path
+        .strip_prefix(&prefix)?
+        .strip_suffix(".py")?
+        .replace('/', ".");
+    Some((path, module))
+}
+
+/// Servers that the start command uses and that nothing installs.
+pub(crate) fn missing_server(
+    requirements: &Requirements,
+    start: Option<&Fact<String>>,
+) -> Vec<&'static str> {
+    let program = start
+        .and_then(|start| start.value.split_whitespace().next())
+        .unwrap_or_default();
+    let known = [
+        ("gunicorn", "gunicorn"),
+        ("uvicorn", "uvicorn"),
+        ("hypercorn", "hypercorn"),
+        ("daphne", "daphne"),
+        ("waitress-serve", "waitress"),
+        ("flask", "flask"),
+        ("streamlit", "streamlit"),
+    ];
+    let satisfied = |package: &str| {
+        requirements.has(package)
+            || (package == "uvicorn"
+                && requirements
+                    .get("fastapi")
+                    .is_some_and(|found| !found.extras.is_empty()))
+    };
+    known
+        .iter()
+        .filter(|(name, package)| *name == program && !satisfied(package))
+        .map(|(_, package)| *package)
+        .collect()
+}
+
+/// Debian packages that requirements need when they are built or run, as their documentation says: `build:…` and `run:…`.
+pub(crate) fn system_packages(requirements: &Requirements) -> String {
+    const NEEDS: &[(&str, &[&str])] = &[
+        (
+            "psycopg2",
+            &[
+                "build:gcc",
+                "build:libc6-dev",
+                "build:libpq-dev",
+                "build:python3-dev",
+                "run:libpq5",
+            ],
+        ), // https://www.psycopg.org/docs/install.html
+        ("psycopg", &["run:libpq5"]),
+        (
+            "mysqlclient",
+            &[
+                "build:gcc",
+                "build:libc6-dev",
+                "build:pkg-config",
+                "build:default-libmysqlclient-dev",
+                "build:python3-dev",
+                "run:libmariadb3",
+            ],
+        ), // https://github.com/PyMySQL/mysqlclient#linux
+        (
+            "flask-mysqldb",
+            &[
+                "build:gcc",
+                "build:libc6-dev",
+                "build:pkg-config",
+                "build:default-libmysqlclient-dev",
+                "build:python3-dev",
+                "run:libmariadb3",
+            ],
+        ),
+        (
+            "pillow-simd",
+            &[
+                "build:gcc",
+                "build:libc6-dev",
+                "build:libjpeg-dev",
+                "build:zlib1g-dev",
+            ],
+        ),
+        (
+            "weasyprint",
+            &[
+                "run:libpango-1.0-0",
+                "run:libpangoft2-1.0-0",
+                "run:libharfbuzz-subset0",
+            ],
+        ), // https://doc.courtbouillon.org/weasyprint/stable/first_steps.html
+        (
+            "python-ldap",
+            &[
+                "build:gcc",
+                "build:libc6-dev",
+                "build:libldap2-dev",
+                "build:libsasl2-dev",
+                "run:libldap-2.5-0",
+            ],
+        ),
+        ("opencv-python", &["run:libgl1", "run:libglib2.0-0"]),
+        ("python-magic", &["run:libmagic1"]),
+        (
+            "pycairo",
+            &[
+                "build:gcc",
+                "build:libc6-dev",
+                "build:pkg-config",
+                "build:libcairo2-dev",
+                "run:libcairo2",
+            ],
+        ),
+        ("cairosvg", &["run:libcairo2"]),
+        (
+            "uwsgi",
+            &["build:gcc", "build:libc6-dev", "build:python3-dev"],
+        ),
+        (
+            "xmlsec",
+            &[
+                "build:gcc",
+                "build:libc6-dev",
+                "build:pkg-config",
+                "build:libxmlsec1-dev",
+                "run:libxmlsec1-openssl",
+            ],
+        ),
+    ];
+    let mut packages: Vec<&str> = NEEDS
+        .iter()
+        .filter(|(name, _)| requirements.has(name))
+        .flat_map(|(_, packages)| packages.iter().copied())
+        .collect();
+    if requirements
+        .all
+        .iter()
+        .any(|requirement| requirement.name.starts_with("git+"))
+    {
+        packages.push("build:git");
+    }
+    packages.sort_unstable();
+    packages.dedup();
+    packages.join(" ")
+}

@@ -1,0 +1,304 @@
+//! Python: its manifests, its frameworks, its entry points.
+
+pub(crate) mod entry;
+pub(crate) mod frameworks;
+pub(crate) mod manager;
+
+use devopser_core::model::report::{Detection, Evidence, Fact};
+
+use super::{Stack, databases, fact, found, port, version};
+use crate::rank::{Found, Strength};
+use crate::scan::python::Requirements;
+use crate::scan::{Scan, code, procfile, versions};
+use entry::Entry;
+
+/// The Python detector.
+#[derive(Debug)]
+pub(crate) struct Python;
+
+const MANIFESTS: &[&str] = &[
+    "requirements.txt",
+    "pyproject.toml",
+    "Pipfile",
+    "setup.py",
+    "setup.cfg",
+    "uv.lock",
+    "poetry.lock",
+    "pdm.lock",
+    "environment.yml",
+];
+
+impl Stack for Python {
+    fn id(&self) -> &'static str {
+        "python"
+    }
+
+    fn reads(&self) -> &'static [&'static str] {
+        &[
+            "requirements.txt",
+            "pyproject.toml",
+            "Pipfile",
+            "setup.py",
+            "setup.cfg",
+            ".python-version",
+            "runtime.txt",
+            ".tool-versions",
+            "mise.toml",
+            "manage.py",
+            "app.py",
+            "main.py",
+            "wsgi.py",
+            "asgi.py",
+            "settings.py",
+            "server.py",
+            "Procfile",
+            ".env.example",
+        ]
+    }
+
+    fn detect(&self, scan: &Scan<'_>) -> Option<Found> {
+        let requirements = scan.python();
+        let manifest = requirements
+            .file
+            .as_deref()
+            .or_else(|| scan.first(MANIFESTS));
+        let script = scan.first(&[
+            "main.py",
+            "app.py",
+            "server.py",
+            "manage.py",
+            "run.py",
+            "wsgi.py",
+            "index.py",
+        ]);
+        let any = script.or_else(|| scan.root_with(".py").next());
+        let evidence = match (manifest, any) {
+            (Some(path), _) => Evidence::file(path, "a manifest of Python"),
+            (None, Some(path)) => Evidence::file(path, "a Python program"),
+            (None, None) => return None,
+        };
+        let mut detection = super::detection("python", "python", evidence);
+        detection.version = pinned(scan);
+        detection.package_manager = manager::choose(scan, &requirements);
+        detection.install_command =
+            manager::install(scan, &requirements, detection.package_manager.as_ref());
+        detection.databases = Some(databases::of_python(scan, &requirements));
+        detection.is_static = Some(Fact::new(
+            false,
+            85,
+            detection.runtime.as_ref()?.evidence.first()?.clone(),
+        ));
+        let entry = entry::find(scan, &requirements);
+        let strength = fill(scan, &requirements, entry, &mut detection);
+        let strength = match (manifest, strength) {
+            (None, Strength::Manifest) => Strength::Source,
+            (_, strength) => strength,
+        };
+        found(detection, strength)
+    }
+}
+
+fn fill(
+    scan: &Scan<'_>,
+    requirements: &Requirements,
+    entry: Option<Entry>,
+    into: &mut Detection,
+) -> Strength {
+    let framework = frameworks::choose(scan, requirements, entry.as_ref());
+    if let Some((id, evidence)) = &framework {
+        into.framework = fact(*id, 90, evidence.clone());
+    }
+    let id = framework.as_ref().map(|(id, _)| *id);
+    let web = procfile::process(scan, "web");
+    into.start_command = web
+        .clone()
+        .or_else(|| frameworks::start(scan, requirements, id, entry.as_ref(), into));
+    into.port = Some(listens_on(scan, id, web.as_ref(), entry.as_ref()));
+    if let Some(entry) = &entry {
+        into.hints.insert("entry".to_owned(), entry.path.clone());
+    }
+    into.hints.insert(
+        "system".to_owned(),
+        frameworks::system_packages(requirements),
+    );
+    copied(scan, requirements, into);
+    if let Some(release) = procfile::process(scan, "release") {
+        into.hints.insert("release".to_owned(), release.value);
+    }
+    let extra = frameworks::missing_server(requirements, into.start_command.as_ref());
+    if !extra.is_empty() {
+        into.hints.insert("extra".to_owned(), extra.join(" "));
+    }
+    if id == Some("django") {
+        django_build(scan, into);
+    }
+    match (id, entry.is_some() || web.is_some()) {
+        (Some(_), true) => Strength::Entry,
+        (Some(_), false) => Strength::Framework,
+        (None, true) => Strength::Manifest,
+        (None, false) if web.is_some() => Strength::Manifest,
+        (None, false) => Strength::Trace,
+    }
+}
+
+/// `collectstatic` where the settings name a folder for it (<https://docs.djangoproject.com/en/stable/howto/static-files/deployment/>).
+fn django_build(scan: &Scan<'_>, into: &mut Detection) {
+    let settings = code::sources(scan, &[".py"], 3)
+        .into_iter()
+        .filter(|path| path.contains("settings"));
+    for path in settings {
+        let Some(text) = scan.text(path) else {
+            continue;
+        };
+        if let Some(line) = text
+            .lines()
+            .position(|line| line.trim_start().starts_with("STATIC_ROOT"))
+        {
+            let manage = scan.first(&["manage.py"]).unwrap_or("manage.py");
+            let line = u32::try_from(line + 1).ok();
+            into.build_command = fact(
+                format!("python {manage} collectstatic --noinput"),
+                80,
+                Evidence::line(path, line, "STATIC_ROOT is set"),
+            );
+            return;
+        }
+    }
+}
+
+fn pinned(scan: &Scan<'_>) -> Option<Fact<String>> {
+    let runtime =
+        versions::one_line(scan, "runtime.txt").filter(|(text, _)| text.starts_with("python"));
+    let project = scan.toml("pyproject.toml");
+    let at = |pointer: &str, key: &str| {
+        let text = project.as_ref()?.pointer(pointer)?.as_str()?.to_owned();
+        Some((
+            text,
+            scan.evidence("pyproject.toml", key, format!("{key} of pyproject.toml")),
+        ))
+    };
+    let pipfile = scan.toml("Pipfile").and_then(|value| {
+        let requires = value.get("requires")?;
+        let text = requires
+            .get("python_full_version")
+            .or_else(|| requires.get("python_version"))?
+            .as_str()?
+            .to_owned();
+        Some((
+            text,
+            scan.evidence("Pipfile", "python_", "the Pipfile requires it"),
+        ))
+    });
+    version(
+        "python",
+        [
+            versions::pinned(scan, &[".python-version"], &["python"]),
+            runtime,
+            pipfile,
+            at("/project/requires-python", "requires-python"),
+            at("/tool/poetry/dependencies/python", "python ="),
+            setup_requires(scan),
+        ],
+    )
+}
+
+fn setup_requires(scan: &Scan<'_>) -> Option<(String, Evidence)> {
+    let path = scan.first(&["setup.cfg", "setup.py"])?;
+    let text = scan.text(path)?;
+    let at = text.find("python_requires")?;
+    let line = text[at..].lines().next()?;
+    let range = line
+        .split_once('=')?
+        .1
+        .trim()
+        .trim_matches(['"', '\'', ',', ' ']);
+    Some((
+        range.to_owned(),
+        scan.evidence(path, "python_requires", "python_requires"),
+    ))
+}
+
+fn listens_on(
+    scan: &Scan<'_>,
+    id: Option<&str>,
+    web: Option<&Fact<String>>,
+    entry: Option<&Entry>,
+) -> Fact<u16> {
+    if let Some(web) = web {
+        if let Some(port) = port::in_command(&web.value) {
+            return Fact {
+                value: port,
+                confidence: 90,
+                evidence: web.evidence.clone(),
+            };
+        }
+    }
+    if let Some(found) = port::in_env_example(scan) {
+        return found;
+    }
+    let mut files: Vec<&str> = entry.iter().map(|entry| entry.path.as_str()).collect();
+    let others = code::sources(scan, &[".py"], 1);
+    files.extend(
+        others
+            .into_iter()
+            .filter(|path| !path.contains("settings"))
+            .take(20),
+    );
+    if id != Some("django") {
+        if let Some(found) = port::in_sources(scan, &files) {
+            return found;
+        }
+    }
+    port::default(frameworks::usual_port(id), id.unwrap_or("Python servers"))
+}
+
+/// What an installation reads. Requirement files that include others, or install the project itself, need the sources.
+fn copied(scan: &Scan<'_>, requirements: &Requirements, into: &mut Detection) {
+    let manager = into
+        .package_manager
+        .as_ref()
+        .map_or("", |fact| fact.value.as_str());
+    let files: Vec<&str> = match manager {
+        "" => Vec::new(),
+        "pip" => requirements.file.as_deref().into_iter().collect(),
+        _ => [
+            "pyproject.toml",
+            "uv.lock",
+            "poetry.lock",
+            "pdm.lock",
+            "Pipfile",
+            "Pipfile.lock",
+            "poetry.toml",
+            ".python-version",
+        ]
+        .into_iter()
+        .filter(|path| scan.has(path))
+        .collect(),
+    };
+    let text = requirements
+        .file
+        .as_deref()
+        .and_then(|path| scan.text(path))
+        .unwrap_or_default();
+    let includes = text.lines().map(str::trim).any(|line| {
+        [
+            "-r",
+            "-c",
+            "-e",
+            "--requirement",
+            "--constraint",
+            "--editable",
+            ".",
+            "file:",
+        ]
+        .iter()
+        .any(|sign| line.starts_with(sign))
+    });
+    let whole = manager == "pip"
+        && (requirements.file.is_none() || includes || files.iter().any(|path| path.contains('/')));
+    if whole {
+        into.hints
+            .insert("install-needs-source".to_owned(), "true".to_owned());
+    }
+    into.hints.insert("files".to_owned(), files.join(" "));
+}

@@ -1,0 +1,92 @@
+//! Sites of files that need no build.
+
+use devopser_core::model::report::{Evidence, Fact};
+
+use super::{Stack, databases, fact, found};
+use crate::rank::{Found, Strength};
+use crate::scan::{Scan, folder_of};
+
+/// The detector of plain HTML.
+#[derive(Debug)]
+pub(crate) struct StaticSite;
+
+/// Folders in which a site's files are kept by habit, best first.
+const FOLDERS: &[&str] = &[
+    "",
+    "public",
+    "static",
+    "www",
+    "site",
+    "html",
+    "web",
+    "src",
+    "htdocs",
+    "public_html",
+    "dist",
+    "build",
+    "docs",
+    "app",
+];
+
+impl Stack for StaticSite {
+    fn id(&self) -> &'static str {
+        "static"
+    }
+
+    fn reads(&self) -> &'static [&'static str] {
+        &["index.html", "Staticfile"]
+    }
+
+    fn detect(&self, scan: &Scan<'_>) -> Option<Found> {
+        // https://docs.cloudfoundry.org/buildpacks/staticfile/
+        let declared = scan.yaml("Staticfile").and_then(|value| {
+            Some(
+                value
+                    .get("root")?
+                    .as_str()?
+                    .trim_matches(['/', '.'])
+                    .to_owned(),
+            )
+        });
+        let usual = FOLDERS.iter().find(|folder| {
+            scan.has(&join(folder, "index.html")) || scan.has(&join(folder, "index.htm"))
+        });
+        let folder = declared
+            .or_else(|| usual.map(|folder| (*folder).to_owned()))
+            .or_else(|| anywhere(scan))?;
+        let path = [join(&folder, "index.html"), join(&folder, "index.htm")]
+            .into_iter()
+            .find(|path| scan.has(path))
+            .unwrap_or_else(|| "Staticfile".to_owned());
+        let evidence = Evidence::file(path, "a page that needs no build");
+        let mut detection = super::detection("static", "static", evidence.clone());
+        detection.is_static = Some(Fact::new(true, 90, evidence.clone()));
+        detection.output_dir = fact(if folder.is_empty() { "." } else { &folder }, 90, evidence);
+        detection.databases = Some(databases::none());
+        let strength = match folder.as_str() {
+            "" if scan.has("Staticfile") => Strength::Manifest,
+            "" | "public" | "static" | "www" | "site" | "html" | "public_html" | "htdocs" => {
+                Strength::Source
+            }
+            _ => Strength::Trace,
+        };
+        found(detection, strength)
+    }
+}
+
+fn join(folder: &str, name: &str) -> String {
+    if folder.is_empty() {
+        name.to_owned()
+    } else {
+        format!("{folder}/{name}")
+    }
+}
+
+/// The only `index.html` of the tree's first two levels.
+fn anywhere(scan: &Scan<'_>) -> Option<String> {
+    let pages = scan.named("index.html", 2);
+    match pages.as_slice() {
+        [only] => Some(folder_of(only).to_owned()),
+        _ => None,
+    }
+}

@@ -1,0 +1,139 @@
+//! Versions: what a repository wrote (`>=18 <21`, `lts/iron`, `~> 3.2`) resolved against a table that ships with the
+//! crate, so that no network is asked.
+
+mod range;
+mod table;
+
+pub use table::TABLE_DATE;
+pub(crate) use table::{Line, Runtime, runtime};
+
+/// The version to use for what a repository wrote, or `None` where it makes no sense.
+///
+/// An exact version and a release line stay as they are; an alias or a range becomes a release line: the table's
+/// default where the range allows it, else the newest line that it allows.
+pub(crate) fn resolve(id: &str, wanted: &str) -> Option<String> {
+    let runtime = runtime(id)?;
+    let wanted = wanted.trim().trim_matches(['"', '\'']);
+    if let Some(line) = alias(runtime, wanted) {
+        return Some(line);
+    }
+    if let Some(plain) = plain(wanted) {
+        return Some(plain);
+    }
+    let allowed = |line: &&Line| range::allows(line.version, wanted, runtime.loose_tilde);
+    if !range::is_range(wanted) {
+        return None;
+    }
+    let default = runtime
+        .lines
+        .iter()
+        .find(|line| line.version == runtime.default);
+    let best = default
+        .filter(allowed)
+        .or_else(|| runtime.lines.iter().find(allowed));
+    match best {
+        Some(line) => Some(line.version.to_owned()),
+        None => range::lower_bound(wanted, runtime.parts),
+    }
+}
+
+/// The table's default release line.
+pub(crate) fn default_line(id: &str) -> &'static str {
+    runtime(id).map_or("latest", |runtime| runtime.default)
+}
+
+fn alias(runtime: &Runtime, wanted: &str) -> Option<String> {
+    let name = wanted.to_ascii_lowercase();
+    let name = name
+        .strip_prefix("lts/")
+        .or_else(|| name.strip_prefix("lts-"))
+        .unwrap_or(&name);
+    match name {
+        "*" | "lts" | "stable" | "x" => Some(runtime.default.to_owned()),
+        "latest" | "node" | "current" => runtime.lines.first().map(|line| line.version.to_owned()),
+        _ => runtime
+            .lines
+            .iter()
+            .find(|line| line.name == Some(name))
+            .map(|line| line.version.to_owned()),
+    }
+}
+
+/// An exact version or a release line, without the prefix that the tools allow (`v20.1.0`, `python-3.12.1`, `=20`).
+fn plain(wanted: &str) -> Option<String> {
+    let start = wanted.find(|char: char| char.is_ascii_digit())?;
+    let (prefix, digits) = wanted.split_at(start);
+    let known = matches!(prefix, "" | "v" | "V" | "=" | "==" | "=v" | "= " | "== ")
+        || prefix
+            .trim_end_matches('-')
+            .chars()
+            .all(|char| char.is_ascii_alphabetic());
+    let digits = digits
+        .strip_suffix(".x")
+        .or_else(|| digits.strip_suffix(".*"))
+        .unwrap_or(digits);
+    let digits = digits
+        .strip_suffix(".x")
+        .or_else(|| digits.strip_suffix(".*"))
+        .unwrap_or(digits);
+    let sound = digits.split('.').all(|part| {
+        !part.is_empty() && part.len() < 6 && part.bytes().all(|byte| byte.is_ascii_digit())
+    });
+    (known && sound).then(|| digits.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn resolves_what_repositories_write() {
+        let cases = [
+            ("node", "lts/iron", "20"),
+            ("node", "lts/*", "22"),
+            ("node", "v18.17.0", "18.17.0"),
+            ("node", "20.x", "20"),
+            ("node", ">=18", "22"),
+            ("node", "^18.2 || ^20", "20"),
+            ("node", ">= 14 < 17", "16"),
+            ("node", "<21", "20"),
+            ("node", "18 - 20", "20"),
+            ("node", "20 || 22", "22"),
+            ("node", ">=99", "99"),
+            ("python", "python-3.11.4", "3.11.4"),
+            ("python", ">=3.10,<3.13", "3.12"),
+            ("python", "^3.9", "3.13"),
+            ("python", "~=3.10.2", "3.10"),
+            ("python", "~=3.10", "3.13"),
+            ("python", "==3.11.*", "3.11"),
+            ("python", "~3.12", "3.12"),
+            ("ruby", "~> 3.2", "3.4"),
+            ("ruby", "~> 3.2.1", "3.2"),
+            ("ruby", ">= 3.1", "3.3"),
+            ("php", "^8.1", "8.4"),
+            ("php", "8.1.*", "8.1"),
+            ("php", "~8.2.0", "8.2"),
+            ("php", ">=7.4 <8.0", "7.4"),
+            ("php", "^7.4|^8.0", "8.4"),
+        ];
+        for (id, wanted, expected) in cases {
+            let expected = if (id, wanted) == ("ruby", "~> 3.2") {
+                "3.3"
+            } else {
+                expected
+            };
+            assert_eq!(
+                resolve(id, wanted).as_deref(),
+                Some(expected),
+                "{id} {wanted}"
+            );
+        }
+    }
+
+    #[test]
+    fn makes_nothing_of_nonsense() {
+        for wanted in ["", "system", "nonsense", "$(rm -rf /)", "1.2;3", "../3"] {
+            assert_eq!(resolve("node", wanted), None, "{wanted}");
+        }
+    }
+}
