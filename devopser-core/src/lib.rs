@@ -5,6 +5,7 @@ pub mod clock;
 pub mod context;
 pub mod engine;
 pub mod error;
+pub mod http;
 pub mod id;
 pub mod memory;
 pub mod model;

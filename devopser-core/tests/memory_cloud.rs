@@ -1,33 +1,21 @@
 //! The memory cloud: what it does when it is told to fail, and what a test can see of it.
 #![expect(clippy::unwrap_used, reason = "helpers of a test may unwrap")]
 
+mod common;
+
 use std::sync::Arc;
 use std::time::Duration;
 
+use common::context;
 use devopser_core::ErrorKind;
 use devopser_core::context::Context;
-use devopser_core::id::{AppName, EnvironmentName, ImageRef, ReleaseId, Target, TenantId};
+use devopser_core::id::{ImageRef, ReleaseId};
 use devopser_core::memory::{Fault, MemoryCloud, MemoryDeployer, Outcome};
 use devopser_core::model::artifact::Artifact;
 use devopser_core::model::report::Database;
-use devopser_core::model::resource::{Owner, ResourceState};
+use devopser_core::model::resource::ResourceState;
 use devopser_core::model::service::{EnvValue, HealthCheck, Limits, ReleasePhase};
 use devopser_core::provider::{DeployRequest, DestroyRequest, PrepareRequest, Prepared, Provider};
-
-fn context() -> Context {
-    let target = Target {
-        tenant: TenantId::new("acme").unwrap(),
-        app: AppName::new("shop").unwrap(),
-        environment: EnvironmentName::production(),
-    };
-    Context::detached(
-        Owner {
-            installation: "inst".into(),
-            target,
-        },
-        "/nowhere",
-    )
-}
 
 async fn prepared(provider: &Provider, ctx: &Context) -> Prepared {
     let request = PrepareRequest {
