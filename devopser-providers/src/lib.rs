@@ -1,1 +1,4 @@
-//! x
+//! The providers of devopser: one folder and one feature each.
+
+#[cfg(feature = "embedded")]
+pub mod embedded;
