@@ -23,11 +23,7 @@ pub fn explain(report: &Report) -> String {
         let _ = writeln!(out, "{:<16}{path}", "compose file");
     }
     for service in &report.services {
-        let runtime = service
-            .detection
-            .as_ref()
-            .map(headline)
-            .unwrap_or_default();
+        let runtime = service.detection.as_ref().map(headline).unwrap_or_default();
         let _ = writeln!(out, "{:<16}{}  {runtime}", "service", service.root);
     }
     if !report.runners_up.is_empty() {

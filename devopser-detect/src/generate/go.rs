@@ -18,7 +18,8 @@ pub(crate) fn server(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines) -> R
     lines.stage(&plan.image("golang:1"), Some("build"));
     lines.add("WORKDIR /src");
     let files = hint(stack, "files").unwrap_or_default();
-    let modules = "--mount=type=cache,target=/go/pkg/mod";
+    let modules = plan.cache("gomod", "/go/pkg/mod");
+    let builds = plan.cache("gobuild", "/root/.cache/go-build");
     if files.is_empty() {
         lines
             .add("COPY . .")
@@ -33,7 +34,7 @@ pub(crate) fn server(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines) -> R
     }
     let cgo = u8::from(hint(stack, "cgo").is_some());
     lines.add(format!(
-        "RUN {modules} --mount=type=cache,target=/root/.cache/go-build CGO_ENABLED={cgo} go build -trimpath -ldflags=\"-s -w\" -o /out/app {target}"
+        "RUN {modules} {builds} CGO_ENABLED={cgo} go build -trimpath -ldflags=\"-s -w\" -o /out/app {target}"
     ));
     lines.stage(&plan.image("debian:trixie-slim"), None);
     let port = plan.port.to_string();

@@ -77,6 +77,15 @@ impl Lines {
         self.health(&["bash", "-c", &script])
     }
 
+    /// A file written line by line; here-documents are not known to every builder.
+    pub(crate) fn file(&mut self, path: &str, text: &str) -> &mut Self {
+        self.add("RUN printf '%s\\n' \\");
+        for line in text.lines() {
+            self.add(format!("  '{}' \\", line.replace('\'', "'\\''")));
+        }
+        self.add(format!("  > {path}"))
+    }
+
     /// A user without privileges, for images that bring none.
     pub(crate) fn user(&mut self) -> &mut Self {
         self.add("RUN groupadd --system --gid 10001 app && useradd --system --uid 10001 --gid app --home-dir /app app && mkdir -p /app && chown app:app /app")

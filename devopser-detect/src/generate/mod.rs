@@ -34,6 +34,9 @@ pub struct GenerateOptions {
     pub images: BTreeMap<String, String>,
     /// The path that the health check asks for. Default: `/`.
     pub health_path: String,
+    /// What the ids of BuildKit's cache mounts begin with. The caches of one engine are shared by id, so a host with
+    /// several tenants gives each tenant and app its own. Default: `app`.
+    pub cache_scope: String,
 }
 
 impl Default for GenerateOptions {
@@ -45,6 +48,7 @@ impl Default for GenerateOptions {
             migrate: true,
             images: BTreeMap::new(),
             health_path: "/".to_owned(),
+            cache_scope: "app".to_owned(),
         }
     }
 }
@@ -124,6 +128,17 @@ impl Plan<'_> {
             .get(reference)
             .cloned()
             .unwrap_or_else(|| reference.to_owned())
+    }
+
+    /// A cache mount of the app's own.
+    pub(crate) fn cache(&self, name: &str, target: &str) -> String {
+        let scope: String = self
+            .options
+            .cache_scope
+            .chars()
+            .filter(|char| char.is_ascii_alphanumeric() || "-_.".contains(*char))
+            .collect();
+        format!("--mount=type=cache,id={scope}-{name},target={target}")
     }
 
     /// The path of the health check as it may stand in a quoted text.

@@ -10,7 +10,7 @@ use super::{Plan, hint, no_start, site, value};
 pub(crate) fn site(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines) {
     base(stack, plan, lines);
     lines.stage("base", Some("build"));
-    install(stack, lines, false);
+    install(stack, plan, lines, false);
     lines.add("COPY . .");
     build(stack, lines);
     let output = value(stack.output_dir.as_ref()).unwrap_or("dist");
@@ -29,11 +29,14 @@ pub(crate) fn server(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines) -> R
     let standalone = hint(stack, "standalone").is_some();
     base(stack, plan, lines);
     lines.stage("base", Some("build"));
-    install(stack, lines, !builds && !keeps_dev(stack));
+    install(stack, plan, lines, !builds && !keeps_dev(stack));
     lines.add("COPY . .");
     prisma(stack, lines);
     if builds {
         build(stack, lines);
+        if standalone {
+            lines.add("RUN mkdir -p public");
+        }
         if !standalone && !keeps_dev(stack) {
             prune(stack, lines);
         }
@@ -58,7 +61,10 @@ pub(crate) fn server(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines) -> R
     env.push(("PATH", "/app/node_modules/.bin:$PATH"));
     lines.env(env);
     copy(standalone, lines);
-    lines.add("USER node").add(format!("EXPOSE {}", plan.port));
+    lines
+        .add("RUN chown node:node /app")
+        .add("USER node")
+        .add(format!("EXPOSE {}", plan.port));
     health(plan, lines);
     command(stack, plan, start, lines);
     Ok(())
@@ -94,12 +100,16 @@ fn base(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines) {
             lines.add(format!("RUN npm install --global {}", plain(pinned)))
         }
         ("bun", _) => lines.add("RUN npm install --global bun@1"),
-        ("yarn", _) => lines
+        // Corepack knows which yarn only where packageManager says it; the modern one always does, or brings itself.
+        ("yarn", Some(_)) => lines
             .env([
                 ("COREPACK_HOME", "/opt/corepack"),
                 ("COREPACK_ENABLE_DOWNLOAD_PROMPT", "0"),
             ])
             .add("RUN corepack enable yarn"),
+        ("yarn", None) => lines.add(
+            "RUN yarn --version 2>/dev/null | grep -q '^1\\.' || npm install --global yarn@1.22.22",
+        ),
         _ => lines,
     };
 }
@@ -120,7 +130,7 @@ fn manager(stack: &Detection) -> &str {
 }
 
 /// The layer of the dependencies: rebuilt when the manifests change, not with every source file.
-fn install(stack: &Detection, lines: &mut Lines, production: bool) {
+fn install(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines, production: bool) {
     let files = hint(stack, "files").unwrap_or("package.json");
     if hint(stack, "install-needs-source").is_some() {
         lines.add("COPY . .");
@@ -148,7 +158,10 @@ fn install(stack: &Detection, lines: &mut Lines, production: bool) {
         ),
         (_, false) => ("/root/.npm", format!("{base} --no-audit --no-fund")),
     };
-    lines.add(format!("RUN --mount=type=cache,target={cache} {command}"));
+    lines.add(format!(
+        "RUN {} {command}",
+        plan.cache(manager(stack), cache)
+    ));
 }
 
 fn prisma(stack: &Detection, lines: &mut Lines) {
@@ -202,7 +215,7 @@ fn copy(standalone: bool, lines: &mut Lines) {
         lines
             .add("COPY --from=build --chown=node:node /app/.next/standalone ./")
             .add("COPY --from=build --chown=node:node /app/.next/static ./.next/static")
-            .add("COPY --from=build --chown=node:node /app/publi[c] ./public");
+            .add("COPY --from=build --chown=node:node /app/public ./public");
     } else {
         lines.add("COPY --from=build --chown=node:node /app ./");
     }

@@ -27,7 +27,7 @@ pub(crate) fn server(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines) -> R
         ("PATH", "/opt/venv/bin:$PATH"),
     ]);
     lines.add("WORKDIR /app");
-    install(stack, lines);
+    install(stack, plan, lines);
     lines.stage(&image, None);
     lines.apt(&system(stack, "run:"));
     let port = plan.port.to_string();
@@ -52,14 +52,7 @@ pub(crate) fn server(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines) -> R
         .add("COPY --from=build /opt/venv /opt/venv")
         .add("COPY --chown=app:app . .")
         .add("USER app");
-    if let Some(build) = value(stack.build_command.as_ref()) {
-        if build.contains("collectstatic") {
-            lines.comment("Settings may want what only the running app has; the pages then come without their static files.");
-            lines.add(format!("RUN SECRET_KEY=build DJANGO_SECRET_KEY=build {build} || echo \"collectstatic failed\""));
-        } else {
-            lines.add(format!("RUN {build}"));
-        }
-    }
+    build(stack, lines);
     lines.add(format!("EXPOSE {port}"));
     let script = format!(
         "import http.client,os,sys;c=http.client.HTTPConnection('127.0.0.1',int(os.environ['PORT']),timeout=4);c.request('GET','{}');sys.exit(c.getresponse().status>=500)",
@@ -72,6 +65,18 @@ pub(crate) fn server(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines) -> R
     };
     lines.command(&words);
     Ok(())
+}
+
+/// What is built with the sources in place, as the user that runs them.
+fn build(stack: &Detection, lines: &mut Lines) {
+    if let Some(build) = value(stack.build_command.as_ref()) {
+        if build.contains("collectstatic") {
+            lines.comment("Settings may want what only the running app has; the pages then come without their static files.");
+            lines.add(format!("RUN SECRET_KEY=build DJANGO_SECRET_KEY=build {build} || echo \"collectstatic failed\""));
+        } else {
+            lines.add(format!("RUN {build}"));
+        }
+    }
 }
 
 /// What the frameworks' own servers read instead of `PORT`.
@@ -103,9 +108,9 @@ fn release(stack: &Detection) -> Option<String> {
     hint(stack, "django").map(|_| format!("python {manage} migrate --noinput"))
 }
 
-fn install(stack: &Detection, lines: &mut Lines) {
+fn install(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines) {
     let extra = hint(stack, "extra");
-    let pip = "RUN --mount=type=cache,target=/root/.cache/pip";
+    let pip = format!("RUN {}", plan.cache("pip", "/root/.cache/pip"));
     let files = hint(stack, "files").unwrap_or("requirements.txt");
     let with_extra = |lines: &mut Lines, command: &str| {
         if let Some(extra) = extra {
@@ -131,11 +136,14 @@ fn install(stack: &Detection, lines: &mut Lines) {
             } else {
                 ""
             };
-            lines.add(format!("RUN --mount=type=cache,target=/root/.cache/uv UV_LINK_MODE=copy uv sync {locked}--active --no-dev --no-install-project --no-python-downloads"));
+            lines.add(format!("RUN {} UV_LINK_MODE=copy uv sync {locked}--active --no-dev --no-install-project --no-python-downloads", plan.cache("uv", "/root/.cache/uv")));
             with_extra(lines, "uv pip install");
         }
         Some("poetry") => {
-            lines.add("RUN --mount=type=cache,target=/root/.cache/pypoetry poetry install --only main --no-root --no-interaction");
+            lines.add(format!(
+                "RUN {} poetry install --only main --no-root --no-interaction",
+                plan.cache("poetry", "/root/.cache/pypoetry")
+            ));
             with_extra(lines, "/opt/venv/bin/pip install");
         }
         Some("pdm") => {

@@ -31,19 +31,25 @@ pid /tmp/nginx.pid;
 error_log /dev/stderr warn;
 events { worker_connections 1024; }
 http {
-    include /etc/nginx/mime.types;
-    default_type application/octet-stream;
-    access_log /dev/stdout;
-    sendfile on;
-    server_tokens off;
-    absolute_redirect off;
-    gzip on;
-    gzip_types text/css text/plain text/xml application/javascript application/json application/xml image/svg+xml application/wasm;
-    server {
-        listen __PORT__;
-        root /usr/share/nginx/html;
-        index index.html index.htm;
-        location ~ /\.(?!well-known/) { return 404; }";
+  include /etc/nginx/mime.types;
+  default_type application/octet-stream;
+  access_log /dev/stdout;
+  client_body_temp_path /tmp/client_body;
+  proxy_temp_path /tmp/proxy;
+  fastcgi_temp_path /tmp/fastcgi;
+  uwsgi_temp_path /tmp/uwsgi;
+  scgi_temp_path /tmp/scgi;
+  sendfile on;
+  server_tokens off;
+  absolute_redirect off;
+  gzip on;
+  gzip_types text/css text/plain text/javascript application/javascript application/json application/xml image/svg+xml application/wasm;
+  server {
+    listen __PORT__;
+    root /usr/share/nginx/html;
+    index index.html index.htm;
+    location ~ /\.(?!well-known/) { return 404; }
+";
 
 /// A folder of the repository, as it is.
 pub(crate) fn plain(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines) {
@@ -62,16 +68,13 @@ pub(crate) fn serve(
     let framework = value(stack.framework.as_ref());
     let is_site = stack.detector != "node" || framework.is_none_or(|id| MANY_PAGES.contains(&id));
     lines.stage(&plan.image("nginx:1"), None);
-    lines.add("COPY <<'EOF' /etc/nginx/app.conf").add(NGINX);
-    if is_site {
-        lines
-            .add("        error_page 404 /404.html;")
-            .add("        location / { try_files $uri $uri/ $uri.html =404; }");
+    let route = if is_site {
+        "    error_page 404 /404.html;\n    location / { try_files $uri $uri/ $uri.html =404; }\n"
     } else {
-        lines.add("        location / { try_files $uri $uri/ $uri.html /index.html; }");
-    }
-    lines.add("    }").add("}").add("EOF");
-    lines.add("RUN mkdir -p /var/cache/nginx /var/lib/nginx && chown -R 101:101 /var/cache/nginx /var/lib/nginx && rm -rf /usr/share/nginx/html/*");
+        "    location / { try_files $uri $uri/ $uri.html /index.html; }\n"
+    };
+    lines.file("/etc/nginx/app.conf", &format!("{NGINX}{route}  }}\n}}\n"));
+    lines.add("RUN rm -rf /usr/share/nginx/html/*");
     match from {
         Some(stage) => lines.add(format!(
             "COPY --from={stage} {folder} /usr/share/nginx/html"
@@ -81,9 +84,10 @@ pub(crate) fn serve(
     let port = plan.port.to_string();
     lines
         .env([("PORT", port.as_str())])
-        .add("USER 101:101")
+        .add("USER www-data")
         .add(format!("EXPOSE {port}"));
     lines.bash_health(&plan.health_path());
+    lines.add("ENTRYPOINT []");
     lines.command(&[
         "/bin/sh".to_owned(),
         "-c".to_owned(),
