@@ -67,6 +67,13 @@ macro_rules! text_id {
     };
 }
 
+mod names;
+
+pub use names::{
+    CiSecretName, CodeRepository, CommitSha, ImageTag, RecordName, Region, RepositoryName,
+    ServerName, ServerSize, SnapshotName, TreePath, WorkflowFile,
+};
+
 fn refused(field: &str, rule: &str, text: &str) -> Error {
     let shown: String = text
         .chars()
@@ -152,7 +159,8 @@ text_id! {
         && !t.contains("..") && !t.contains("//") && !t.contains("@{")
 }
 text_id! {
-    /// A reference to a container image: `name`, `name:tag`, `host/name@sha256:…`.
+    /// A reference to a container image: `name`, `name:tag`, `host/name@sha256:…`, or `:service.label.7` for one that
+    /// a container service stores itself.
     ImageRef, "image", "a lower-case image name with an optional registry host, tag and digest, at most 400 characters",
     is_image_ref
 }
@@ -165,6 +173,9 @@ text_id! {
 fn is_image_ref(text: &str) -> bool {
     if text.is_empty() || text.len() > 400 || text.starts_with('-') {
         return false;
+    }
+    if let Some(stored) = text.strip_prefix(':') {
+        return is_stored_image(stored);
     }
     let (rest, digest) = match text.split_once('@') {
         Some((rest, digest)) => (rest, Some(digest)),
@@ -202,6 +213,20 @@ fn is_image_ref(text: &str) -> bool {
                     .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || allowed.contains(&b))
                 && part.as_bytes()[0].is_ascii_alphanumeric()
         })
+}
+
+/// `service.label.7`, as Lightsail names the images that it stores.
+fn is_stored_image(text: &str) -> bool {
+    let parts: Vec<&str> = text.split('.').collect();
+    let is_name = |part: &str| {
+        (1..=63).contains(&part.len())
+            && !part.starts_with('-')
+            && part
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+    };
+    matches!(parts[..], [service, label, number] if is_name(service) && is_name(label)
+        && (1..=9).contains(&number.len()) && number.bytes().all(|b| b.is_ascii_digit()))
 }
 
 impl AppName {
@@ -356,11 +381,22 @@ mod tests {
             "oven/bun:1",
             "localhost:5000/a/b:1.2",
             "ghcr.io/x/y",
+            ":devopser-shop.web.17",
         ] {
             assert!(ImageRef::new(image).is_ok(), "{image}");
         }
         assert!(ImageRef::new(format!("nginx@{}", Digest::of(b""))).is_ok());
-        for image in ["nginx@sha256:12", "a//b", "UPPER", "a:b:c", "a:"] {
+        for image in [
+            "nginx@sha256:12",
+            "a//b",
+            "UPPER",
+            "a:b:c",
+            "a:",
+            ":",
+            ":a.b",
+            ":a.b.c",
+            ":-a.b.1",
+        ] {
             assert!(ImageRef::new(image).is_err(), "{image}");
         }
         for revision in ["main", "feature/a-b", "v1.2.3", "0a1b2c3"] {

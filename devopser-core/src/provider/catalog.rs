@@ -5,7 +5,11 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Deployer, ImageBuilder, Inventory, ServiceControl, SourceBuilder};
+use super::{
+    CiRunner, CodeHost, Deployer, DnsRouter, DomainBinder, HttpRouter, ImageBuilder, Inventory,
+    PriceList, Registry, RepositoryHost, ReviewHost, SecretSource, ServerProvider, ServiceControl,
+    SourceBuilder,
+};
 use crate::id::ProviderId;
 use crate::{Error, ErrorKind, Result};
 
@@ -30,77 +34,82 @@ impl ProviderInfo {
     }
 }
 
-/// The abilities of one provider: a trait object for each that it has, so that nothing answers "not supported" at run time.
-#[derive(Clone, Debug)]
-pub struct Provider {
-    /// Who it is.
-    pub info: ProviderInfo,
+macro_rules! abilities {
+    ($($(#[$doc:meta])* $field:ident: $ability:ident, $cannot:literal;)*) => {
+        /// The abilities of one provider: a trait object for each that it has, so that nothing answers "not supported" at
+        /// run time.
+        #[derive(Clone, Debug)]
+        pub struct Provider {
+            /// Who it is.
+            pub info: ProviderInfo,
+            $($(#[$doc])* pub $field: Option<Arc<dyn $ability>>,)*
+        }
+
+        impl Provider {
+            /// A provider without any ability; set those that it has.
+            #[must_use]
+            pub fn new(info: ProviderInfo) -> Self {
+                Self { info, $($field: None,)* }
+            }
+
+            $(
+                $(#[$doc])*
+                ///
+                /// # Errors
+                /// [`Unsupported`](ErrorKind::Unsupported) when the provider cannot.
+                pub fn $field(&self) -> Result<&Arc<dyn $ability>> {
+                    self.$field.as_ref().ok_or_else(|| self.lacks($cannot))
+                }
+            )*
+
+            /// The names of the abilities that it has, as the fields are called.
+            #[must_use]
+            pub fn abilities(&self) -> Vec<&'static str> {
+                [$(self.$field.is_some().then_some(stringify!($field)),)*]
+                    .into_iter()
+                    .flatten()
+                    .collect()
+            }
+        }
+    };
+}
+
+abilities! {
     /// Runs artifacts.
-    pub deployer: Option<Arc<dyn Deployer>>,
+    deployer: Deployer, "run anything";
     /// Builds images.
-    pub image_builder: Option<Arc<dyn ImageBuilder>>,
+    image_builder: ImageBuilder, "build images";
     /// Builds source code by running its own commands.
-    pub source_builder: Option<Arc<dyn SourceBuilder>>,
+    source_builder: SourceBuilder, "build source code without a container";
     /// Starts, stops and watches what runs.
-    pub service_control: Option<Arc<dyn ServiceControl>>,
+    service_control: ServiceControl, "start, stop or watch what runs";
     /// Lists what carries our mark.
-    pub inventory: Option<Arc<dyn Inventory>>,
+    inventory: Inventory, "list what we made";
+    /// Points addresses at upstreams.
+    http_router: HttpRouter, "route requests";
+    /// Stores container images.
+    registry: Registry, "store images";
+    /// Points names at things.
+    dns_router: DnsRouter, "change DNS records";
+    /// Reads source code.
+    code_host: CodeHost, "read source code";
+    /// Hands out secrets.
+    secret_source: SecretSource, "hand out secrets";
+    /// Gives services domains of their own.
+    domain_binder: DomainBinder, "give a service a domain of its own";
+    /// Says what a plan costs.
+    price_list: PriceList, "say what a plan costs";
+    /// Makes repositories and writes into them.
+    repository_host: RepositoryHost, "make repositories";
+    /// Runs workflows.
+    ci_runner: CiRunner, "run workflows";
+    /// Tells people how a deployment goes.
+    review_host: ReviewHost, "tell people at the code host how a deployment goes";
+    /// Makes servers.
+    server_provider: ServerProvider, "make servers";
 }
 
 impl Provider {
-    /// A provider without any ability; set those that it has.
-    #[must_use]
-    pub fn new(info: ProviderInfo) -> Self {
-        Self {
-            info,
-            deployer: None,
-            image_builder: None,
-            source_builder: None,
-            service_control: None,
-            inventory: None,
-        }
-    }
-
-    /// The deployer.
-    ///
-    /// # Errors
-    /// [`Unsupported`](ErrorKind::Unsupported) when the provider has none.
-    pub fn deployer(&self) -> Result<&Arc<dyn Deployer>> {
-        self.deployer
-            .as_ref()
-            .ok_or_else(|| self.lacks("run anything"))
-    }
-
-    /// The image builder.
-    ///
-    /// # Errors
-    /// [`Unsupported`](ErrorKind::Unsupported) when the provider has none.
-    pub fn image_builder(&self) -> Result<&Arc<dyn ImageBuilder>> {
-        self.image_builder
-            .as_ref()
-            .ok_or_else(|| self.lacks("build images"))
-    }
-
-    /// The source builder.
-    ///
-    /// # Errors
-    /// [`Unsupported`](ErrorKind::Unsupported) when the provider has none.
-    pub fn source_builder(&self) -> Result<&Arc<dyn SourceBuilder>> {
-        self.source_builder
-            .as_ref()
-            .ok_or_else(|| self.lacks("build source code without a container"))
-    }
-
-    /// The service control.
-    ///
-    /// # Errors
-    /// [`Unsupported`](ErrorKind::Unsupported) when the provider has none.
-    pub fn service_control(&self) -> Result<&Arc<dyn ServiceControl>> {
-        self.service_control
-            .as_ref()
-            .ok_or_else(|| self.lacks("start, stop or watch what runs"))
-    }
-
     fn lacks(&self, what: &str) -> Error {
         Error::new(
             ErrorKind::Unsupported,

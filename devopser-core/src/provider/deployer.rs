@@ -5,15 +5,15 @@ use std::fmt::Debug;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use super::ProviderInfo;
-use crate::Result;
+use super::{Poll, ProviderInfo};
 use crate::context::Context;
 use crate::id::{ReleaseId, Target};
 use crate::model::artifact::Artifact;
 use crate::model::report::Database;
 use crate::model::service::{
-    Environment, HealthCheck, Limits, ReleaseRef, ReleaseStatus, ServiceRef, Upstream,
+    Environment, HealthCheck, Limits, ReleasePhase, ReleaseRef, ReleaseStatus, ServiceRef, Upstream,
 };
+use crate::{Error, ErrorKind, Result};
 
 /// What a deployer can do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -140,4 +140,49 @@ pub trait Deployer: Debug + Send + Sync + 'static {
     /// - A ledger row leaves only when the provider says that the thing is gone.
     /// - What does not carry our mark is left untouched.
     async fn destroy(&self, ctx: &Context, request: DestroyRequest) -> Result<()>;
+}
+
+/// Sugar over any [`Deployer`].
+#[async_trait]
+pub trait DeployerExt: Deployer {
+    /// Waits until the release takes requests.
+    ///
+    /// # Errors
+    /// [`OutOfMemory`](ErrorKind::OutOfMemory), [`Crashed`](ErrorKind::Crashed), [`NotFound`](ErrorKind::NotFound) when
+    /// it is stopped or gone, [`Timeout`](ErrorKind::Timeout), [`Cancelled`](ErrorKind::Cancelled), or what the provider
+    /// says. An unhealthy release is given the whole time.
+    async fn wait_until_live(
+        &self,
+        ctx: &Context,
+        release: &ReleaseRef,
+        poll: Poll,
+    ) -> Result<ReleaseStatus> {
+        poll.run(ctx, "waiting for the release", || async {
+            let status = self.status(ctx, release).await?;
+            match status.phase {
+                ReleasePhase::Running => Ok(Some(status)),
+                ReleasePhase::Exited => Err(ended(&status)),
+                ReleasePhase::Stopped | ReleasePhase::Absent => Err(Error::new(
+                    ErrorKind::NotFound,
+                    format!("the release \"{}\" does not run", release.name),
+                )),
+                _ => Ok(None),
+            }
+        })
+        .await
+    }
+}
+
+impl<T: Deployer + ?Sized> DeployerExt for T {}
+
+fn ended(status: &ReleaseStatus) -> Error {
+    let error = if status.out_of_memory {
+        Error::new(ErrorKind::OutOfMemory, "the app was ended for its memory")
+    } else {
+        Error::new(ErrorKind::Crashed, "the app ended by itself")
+    };
+    match status.exit_code {
+        Some(code) => error.with_context("exit_code", code),
+        None => error,
+    }
 }
