@@ -5,6 +5,8 @@
 mod conformance;
 pub(crate) mod files;
 mod memory;
+#[cfg(all(test, feature = "embedded", feature = "testkit"))]
+mod processes;
 mod records;
 mod rules;
 #[cfg(feature = "embedded")]

@@ -18,7 +18,10 @@ use sqlx::sqlite::{
 use sqlx::{ConnectOptions, Sqlite, SqliteConnection, Transaction};
 use tokio::sync::{Mutex, MutexGuard};
 
-use crate::store::{files, rules};
+use crate::id::{DeploymentId, TenantId};
+use crate::model::event::EventKind;
+use crate::model::record::{Expected, Revision};
+use crate::store::{StoredRecord, files, rules};
 use crate::{Error, ErrorKind, Result};
 
 /// How long a writer waits for the writers of other processes.
@@ -91,6 +94,35 @@ impl SqliteStore {
     #[must_use]
     pub fn pool(&self) -> &SqlitePool {
         &self.pool
+    }
+
+    /// [`put`](crate::store::DeploymentStore::put) on a connection to the store's file, inside the transaction that it is
+    /// in: so a runtime commits a record together with a step's checkpoint.
+    ///
+    /// # Errors
+    /// As `put`.
+    pub async fn put_in(
+        connection: &mut SqliteConnection,
+        tenant: &TenantId,
+        record: &StoredRecord,
+        expected: Expected,
+    ) -> Result<Revision> {
+        records::put(connection, tenant, record, expected).await
+    }
+
+    /// [`append`](crate::store::DeploymentStore::append) on a connection to the store's file, inside the transaction that
+    /// it is in.
+    ///
+    /// # Errors
+    /// As `append`.
+    pub async fn append_in(
+        connection: &mut SqliteConnection,
+        tenant: &TenantId,
+        deployment: &DeploymentId,
+        at: u64,
+        events: &[EventKind],
+    ) -> Result<u64> {
+        records::append(connection, tenant, deployment, at, events).await
     }
 
     /// Closes the pool, and with it everything else that shares it. Later calls fail.

@@ -1,6 +1,6 @@
 //! The records in SQLite.
 //!
-//! [`put_in`] and [`append_in`] work on a connection, so that a runtime can commit them together with a step's checkpoint.
+//! [`put`] and [`append`] work on a connection, so that a runtime can commit them together with a step's checkpoint.
 //! Their first statement writes: a transaction that began without the write lock then never has to upgrade a stale read.
 
 use async_trait::async_trait;
@@ -15,7 +15,7 @@ use crate::store::{DeploymentStore, RecordKind, StoredRecord, rules};
 use crate::{Error, Result};
 
 /// Writes a record on `connection`, inside the transaction that it is in.
-pub(crate) async fn put_in(
+pub(super) async fn put(
     connection: &mut SqliteConnection,
     tenant: &TenantId,
     record: &StoredRecord,
@@ -61,7 +61,7 @@ pub(crate) async fn put_in(
 }
 
 /// Appends events on `connection`, inside the transaction that it is in.
-pub(crate) async fn append_in(
+pub(super) async fn append(
     connection: &mut SqliteConnection,
     tenant: &TenantId,
     deployment: &DeploymentId,
@@ -188,7 +188,7 @@ impl DeploymentStore for SqliteStore {
         expected: Expected,
     ) -> Result<Revision> {
         let mut write = self.write().await?;
-        let revision = put_in(write.connection(), tenant, &record, expected).await?;
+        let revision = put(write.connection(), tenant, &record, expected).await?;
         write.commit().await?;
         Ok(revision)
     }
@@ -237,7 +237,7 @@ impl DeploymentStore for SqliteStore {
         events: &[EventKind],
     ) -> Result<u64> {
         let mut write = self.write().await?;
-        let last = append_in(write.connection(), tenant, deployment, at, events).await?;
+        let last = append(write.connection(), tenant, deployment, at, events).await?;
         write.commit().await?;
         Ok(last)
     }
