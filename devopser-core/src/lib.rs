@@ -15,6 +15,7 @@ pub mod source;
 pub mod store;
 #[cfg(feature = "testkit")]
 pub mod testkit;
+pub mod vault;
 
 pub use context::Context;
 pub use error::{Error, ErrorKind, Result, Retry};
