@@ -3,6 +3,7 @@
 //! Every trait is object-safe and held as `Arc<dyn _>`. Every mutating call converges: it looks, makes what is missing,
 //! brings the rest in line and returns; repeating it is safe, and removing what is absent is `Ok`.
 
+pub(crate) mod blob_store;
 mod catalog;
 mod ci_runner;
 mod code_host;
@@ -25,6 +26,7 @@ mod service_control;
 mod source_builder;
 mod stack_detector;
 
+pub use blob_store::{BlobReader, BlobStore, BlobStoreExt};
 pub use catalog::{Catalog, Provider, ProviderInfo};
 pub use ci_runner::{
     CiCapability, CiConclusion, CiPhase, CiRun, CiRunRef, CiRunner, CiRunnerExt, DispatchRequest,

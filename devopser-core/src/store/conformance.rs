@@ -1,7 +1,7 @@
 //! Runs the conformance kit on our stores.
 
-use crate::store::{MemoryStore, SqliteStore};
-use crate::testkit::{store as records, system};
+use crate::store::{FolderBlobStore, MemoryBlobStore, MemoryStore, SqliteStore};
+use crate::testkit::{blobs, store as records, system};
 
 /// One test for each function and store. Of `records` the functions return a result.
 macro_rules! conformance {
@@ -76,4 +76,16 @@ conformance! {
         secrets_belong_to_their_tenant
         a_rotation_sees_every_secret_and_replaces_no_newer_one
     ]
+}
+
+#[tokio::test]
+async fn blobs_in_memory() {
+    blobs::all(&MemoryBlobStore::new()).await.unwrap();
+}
+
+#[tokio::test]
+async fn blobs_in_a_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = FolderBlobStore::open(folder.path()).await.unwrap();
+    blobs::all(&store).await.unwrap();
 }

@@ -9,8 +9,22 @@ use zeroize::Zeroizing;
 
 use crate::{Error, ErrorKind, Result};
 
-/// Makes the folder with its missing parents, for this user only. One that exists is left as it is.
+/// Makes the folder with its missing parents, for this user only, safe on the disk. One that exists is left as it is.
 pub(crate) async fn private_folder(path: &Path) -> Result<()> {
+    let mut missing = Vec::new();
+    for folder in path.ancestors().filter(|folder| *folder != Path::new("")) {
+        if tokio::fs::try_exists(folder).await.unwrap_or(true) {
+            break;
+        }
+        missing.push(folder);
+    }
+    if missing.is_empty()
+        && tokio::fs::metadata(path)
+            .await
+            .is_ok_and(|found| found.is_dir())
+    {
+        return Ok(());
+    }
     let mut builder = DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
@@ -18,7 +32,11 @@ pub(crate) async fn private_folder(path: &Path) -> Result<()> {
     builder
         .create(path)
         .await
-        .map_err(|source| failed("make the folder", path, source))
+        .map_err(|source| failed("make the folder", path, source))?;
+    for folder in missing {
+        sync_folder(folder_of(folder)).await?;
+    }
+    Ok(())
 }
 
 /// Makes a new file for this user only.
@@ -34,7 +52,7 @@ pub(crate) async fn create_private(path: &Path) -> io::Result<File> {
 pub(crate) async fn private_file(path: &Path) -> Result<()> {
     private_folder(folder_of(path)).await?;
     match create_private(path).await {
-        Ok(_) => Ok(()),
+        Ok(_) => sync_folder(folder_of(path)).await,
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         Err(source) => Err(failed("make the file", path, source)),
     }
@@ -83,9 +101,24 @@ pub(crate) async fn replace(path: &Path, content: &[u8]) -> Result<()> {
 
 /// A file that is not complete yet; removed when it is dropped.
 #[derive(Debug)]
-pub(crate) struct Temporary(pub(crate) PathBuf);
+pub(crate) struct Temporary(PathBuf);
 
 impl Temporary {
+    /// The file at `path`, from now on.
+    pub(crate) fn at(path: &Path) -> Self {
+        Self(path.to_owned())
+    }
+
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// It is complete where it is.
+    pub(crate) fn keep(mut self) {
+        self.0 = PathBuf::new();
+    }
+
     /// The content in a new file beside `path`, safe on the disk.
     async fn write(path: &Path, content: &[u8]) -> Result<Self> {
         let folder = folder_of(path);
@@ -112,7 +145,9 @@ impl Temporary {
 impl Drop for Temporary {
     fn drop(&mut self) {
         // After a rename there is nothing to remove.
-        let _ = std::fs::remove_file(&self.0);
+        if self.0 != Path::new("") {
+            let _ = std::fs::remove_file(&self.0);
+        }
     }
 }
 

@@ -1,11 +1,14 @@
 //! Where devopser remembers: the records, which a host may keep in its own database, and the machinery, which lives with
 //! the runtime.
 
-#[cfg(all(test, feature = "embedded", feature = "testkit"))]
+mod blobs;
+#[cfg(test)]
+#[cfg(all(feature = "embedded", feature = "testkit"))]
 mod conformance;
 pub(crate) mod files;
 mod memory;
-#[cfg(all(test, feature = "embedded", feature = "testkit"))]
+#[cfg(test)]
+#[cfg(all(feature = "embedded", feature = "testkit"))]
 mod processes;
 mod records;
 mod rules;
@@ -13,6 +16,7 @@ mod rules;
 mod sqlite;
 mod system;
 
+pub use blobs::{FolderBlobStore, MemoryBlobStore};
 pub use memory::MemoryStore;
 pub use records::{DeploymentStore, DeploymentStoreExt, RecordKind, StoredRecord};
 #[cfg(feature = "embedded")]

@@ -1,6 +1,7 @@
 //! The conformance kit: what every implementation of a trait must do, as functions that return an error which says what
 //! was not so. A host runs them on its own implementations.
 
+pub mod blobs;
 pub mod store;
 #[cfg(test)]
 pub(crate) mod system;
