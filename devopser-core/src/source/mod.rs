@@ -8,6 +8,8 @@
 //! Everything here works on content that nobody checked: no function writes outside of what it was told to write, and a
 //! refusal names the entry and the rule and leaves nothing behind.
 
+mod archive;
+mod archive_zip;
 mod snapshot;
 mod tar_read;
 mod tar_write;
@@ -19,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::Digest;
 
+pub use archive::snapshot_archive;
 pub use snapshot::snapshot_folder;
 pub use tree::{LEFT_OUT, LeftOut, LeftOutWhen};
 pub use unpack::unpack;

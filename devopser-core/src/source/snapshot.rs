@@ -26,8 +26,9 @@ pub fn snapshot_folder(folder: &Path, into: &Path, limits: &SnapshotLimits) -> R
     let entries = walk(folder, limits)?;
     check_not_empty(&entries, &format!("the folder {}", folder.display()))?;
     check_links(&entries)?;
-    write_snapshot(&entries, into, |path, ()| {
-        open(&folder.join(path)).map_err(|error| unreadable(path, error))
+    write_snapshot(&entries, into, |path, (), _, take| {
+        let mut file = open(&folder.join(path)).map_err(|error| unreadable(path, error))?;
+        take(&mut file)
     })
 }
 

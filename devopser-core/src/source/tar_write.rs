@@ -17,12 +17,15 @@ use crate::{Error, ErrorKind, Result, Retry};
 const BUFFER: usize = 1 << 20;
 const BLOCK: usize = 512;
 
+/// Takes the content of a file, which must be as long as its entry says.
+pub(super) type Take<'a> = &'a mut dyn FnMut(&mut dyn Read) -> Result<()>;
+
 /// Writes the snapshot of `entries`, which are sorted, to the file `into`. It appears there complete or not at all.
-/// `open` gives the content of a file.
-pub(super) fn write_snapshot<S, R: Read>(
+/// `read` is told path, place and size of a file and hands its content to the function that it is given.
+pub(super) fn write_snapshot<S>(
     entries: &[Entry<S>],
     into: &Path,
-    mut open: impl FnMut(&str, &S) -> Result<R>,
+    mut read: impl FnMut(&str, &S, u64, Take<'_>) -> Result<()>,
 ) -> Result<Snapshot> {
     let (temporary, file) = Temporary::file_beside(into)?;
     let mut out = Out {
@@ -47,9 +50,10 @@ pub(super) fn write_snapshot<S, R: Read>(
                 files += 1;
                 bytes += size;
                 let mode = if *executable { 0o755 } else { 0o644 };
-                let reader = open(path, place)?;
                 out.header(path, EntryType::Regular, mode, *size, None)?;
-                out.content(path, *size, reader)?;
+                read(path, place, *size, &mut |reader| {
+                    out.content(path, *size, reader)
+                })?;
             }
         }
     }
@@ -116,13 +120,12 @@ impl Out<'_> {
     }
 
     /// Appends exactly `size` bytes.
-    fn content(&mut self, path: &str, size: u64, mut reader: impl Read) -> Result<()> {
+    fn content(&mut self, path: &str, size: u64, reader: &mut dyn Read) -> Result<()> {
         let mut left = size;
         loop {
             // One byte more than should come, to notice a file that grew.
             let most = left.saturating_add(1).min(BUFFER as u64);
-            let read = (&mut reader)
-                .take(most)
+            let read = Read::take(&mut *reader, most)
                 .read_to_end(&mut self.buffer)
                 .map_err(|error| unreadable(path, error))? as u64;
             if read > left || (read == 0 && left > 0) {

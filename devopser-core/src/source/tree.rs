@@ -228,7 +228,6 @@ pub(super) enum Spelling {
     /// Only equal ones.
     Exact,
     /// Those that differ in upper and lower case too, as some file systems have it.
-    #[expect(dead_code, reason = "archives use it, and come next")]
     FoldCase,
 }
 
@@ -368,7 +367,6 @@ fn leaves(path: &str, target: &str) -> Error {
 }
 
 /// Brings the entries of a source into the form of a snapshot: sorted, and only empty folders written down.
-#[expect(dead_code, reason = "archives use it, and come next")]
 pub(super) fn canonical<S>(mut entries: Vec<Entry<S>>) -> Vec<Entry<S>> {
     entries.sort_unstable_by(|a, b| a.path.cmp(&b.path));
     let holds_something: std::collections::HashSet<String> = entries
