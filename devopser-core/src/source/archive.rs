@@ -16,7 +16,7 @@ use super::tar_write::{unreadable, write_snapshot};
 use super::temporary::{Temporary, write_failed};
 use super::tree::{
     Content, Entry, Spelling, Tally, canonical, check_links, check_not_empty, check_places,
-    is_left_out, refused, shown,
+    is_left_out_below, refused, shown,
 };
 use super::{Snapshot, SnapshotLimits};
 use crate::{Error, Result};
@@ -154,7 +154,7 @@ fn decompress(file: &mut File, into: &Path, limits: &SnapshotLimits) -> Result<(
 
 /// Refuses an archive that unpacks to far more than its own size.
 pub(super) fn check_ratio(packed: u64, unpacked: u64, limits: &SnapshotLimits) -> Result<()> {
-    const ALWAYS_FINE: u64 = 64 << 20;
+    const ALWAYS_FINE: u64 = 16 << 20;
     if unpacked <= ALWAYS_FINE || unpacked <= packed.saturating_mul(limits.ratio) {
         return Ok(());
     }
@@ -298,23 +298,6 @@ fn without_left_out<S>(mut entries: Vec<Entry<S>>) -> Vec<Entry<S>> {
         !is_left_out_below(&entry.path, is_file, |file| manifests.contains(file))
     });
     entries
-}
-
-/// Whether the entry or a folder above it is left out.
-fn is_left_out_below(path: &str, is_file: bool, exists: impl Fn(&str) -> bool) -> bool {
-    let mut start = 0;
-    loop {
-        let end = path[start..].find('/').map(|at| start + at);
-        let name = &path[start..end.unwrap_or(path.len())];
-        let beside = |file: &'static str| exists(&format!("{}{file}", &path[..start]));
-        if is_left_out(name, is_file && end.is_none(), beside) {
-            return true;
-        }
-        match end {
-            Some(end) => start = end + 1,
-            None => return false,
-        }
-    }
 }
 
 /// When everything lies in one folder, makes that folder the root.

@@ -10,6 +10,9 @@
 
 mod archive;
 mod archive_zip;
+mod git;
+mod git_failure;
+mod git_run;
 mod snapshot;
 mod tar_read;
 mod tar_write;
@@ -22,6 +25,7 @@ use serde::{Deserialize, Serialize};
 use crate::id::Digest;
 
 pub use archive::snapshot_archive;
+pub use git::{GitProgram, GitRequest, GitSnapshot, resolve_git, snapshot_git};
 pub use snapshot::snapshot_folder;
 pub use tree::{LEFT_OUT, LeftOut, LeftOutWhen};
 pub use unpack::unpack;
@@ -48,7 +52,7 @@ pub struct SnapshotLimits {
     pub file_bytes: u64,
     /// Most names in a path. Default: 64.
     pub depth: usize,
-    /// How many times larger than itself a compressed archive may unpack to, once it unpacks to more than 64 MiB.
+    /// How many times larger than itself a compressed archive may unpack to, once it unpacks to more than 16 MiB.
     /// Default: 200.
     pub ratio: u64,
 }

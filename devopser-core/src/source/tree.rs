@@ -89,6 +89,23 @@ pub(super) fn is_left_out(
         })
 }
 
+/// Whether the entry or a folder above it is left out.
+pub(super) fn is_left_out_below(path: &str, is_file: bool, exists: impl Fn(&str) -> bool) -> bool {
+    let mut start = 0;
+    loop {
+        let end = path[start..].find('/').map(|at| start + at);
+        let name = &path[start..end.unwrap_or(path.len())];
+        let beside = |file: &'static str| exists(&format!("{}{file}", &path[..start]));
+        if is_left_out(name, is_file && end.is_none(), beside) {
+            return true;
+        }
+        match end {
+            Some(end) => start = end + 1,
+            None => return false,
+        }
+    }
+}
+
 /// One thing in a source. `S` says where the content of a file is read from.
 #[derive(Debug)]
 pub(super) struct Entry<S> {

@@ -437,7 +437,7 @@ fn deflated(name: &str, size: usize, said: u32) -> Vec<u8> {
 #[test]
 fn bombs_are_refused() {
     let limits = SnapshotLimits::default();
-    let large = 80 << 20;
+    let large = 17 << 20;
     assert_refused(
         "zip ratio",
         &deflated("bomb", large, large as u32),
