@@ -13,6 +13,7 @@
 
 mod accepted;
 mod hostile;
+mod hostile_zip;
 mod raw;
 
 use std::fs;
