@@ -1,0 +1,9 @@
+//! The provider `docker` against a real engine. Without one the tests are skipped aloud, and fail where `CI` is set.
+//! They need the images `node:22-slim`, `debian:bookworm-slim`, `postgres:17` and `redis:8` on the engine.
+#![cfg(feature = "docker")]
+
+mod build;
+mod clean;
+mod database;
+mod run;
+mod stage;
