@@ -268,10 +268,7 @@ mod tests {
         }
         assert_eq!(
             paths(&read(root.path(), "node_modules\ndocs\n!docs/deep/keep.md")),
-            ["a", "a/x", "a.b", "docs", "docs/deep", "docs/deep/keep.md"]
-                .iter()
-                .copied()
-                .collect::<Vec<_>>()
+            ["a", "a/x", "a.b", "docs", "docs/deep", "docs/deep/keep.md"].to_vec()
         );
     }
 

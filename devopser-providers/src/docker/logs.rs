@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use devopser_core::{Error, Result};
 use devopser_core::context::Context;
 use devopser_core::model::service::{LogLine, LogStream, ReleaseRef};
 use devopser_core::provider::LogOptions;
+use devopser_core::{Error, Result};
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
 

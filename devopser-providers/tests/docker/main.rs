@@ -6,4 +6,10 @@ mod build;
 mod clean;
 mod database;
 mod run;
+#[expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "helpers of tests are tests"
+)]
 mod stage;

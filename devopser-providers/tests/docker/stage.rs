@@ -22,28 +22,28 @@ use devopser_core::{Result, Secret};
 use devopser_providers::docker::{DockerConfig, provider};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-pub const SERVER: &str = r"
+pub(crate) const SERVER: &str = r"
 const http = require('http');
 console.log('starting');
 console.error('to stderr');
 http.createServer((q, s) => s.end(process.env.GREETING || 'hello')).listen(process.env.PORT, '0.0.0.0');
 process.on('SIGTERM', () => process.exit(0));
 ";
-pub const NODE: &str =
+pub(crate) const NODE: &str =
     "FROM node:22-slim\nWORKDIR /app\nCOPY . .\nCMD [\"node\", \"server.js\"]\n";
 
 /// Everything that a test needs.
 #[derive(Debug)]
-pub struct Stage {
-    pub provider: Provider,
-    pub ctx: Context,
-    pub memory: Arc<MemoryServices>,
-    pub source: tempfile::TempDir,
-    pub service: ServiceRef,
+pub(crate) struct Stage {
+    pub(crate) provider: Provider,
+    pub(crate) ctx: Context,
+    pub(crate) memory: Arc<MemoryServices>,
+    pub(crate) source: tempfile::TempDir,
+    pub(crate) service: ServiceRef,
 }
 
 /// Runs a test on a stage and cleans up after it.
-pub fn on_stage<F, Fut>(body: F)
+pub(crate) fn on_stage<F, Fut>(body: F)
 where
     F: FnOnce(Arc<Stage>) -> Fut,
     Fut: Future<Output = ()> + Send + 'static,
@@ -69,7 +69,7 @@ where
     });
 }
 
-pub fn has_engine() -> bool {
+pub(crate) fn has_engine() -> bool {
     let found = Path::new("/var/run/docker.sock").exists();
     if !found {
         assert!(
@@ -82,7 +82,7 @@ pub fn has_engine() -> bool {
 }
 
 /// What the engine's own client prints.
-pub fn docker(arguments: &[&str]) -> String {
+pub(crate) fn docker(arguments: &[&str]) -> String {
     let output = Command::new("/usr/bin/docker")
         .args(arguments)
         .output()
@@ -122,19 +122,19 @@ impl Stage {
         }
     }
 
-    pub fn deployer(&self) -> &dyn Deployer {
+    pub(crate) fn deployer(&self) -> &dyn Deployer {
         &**self.provider.deployer().unwrap()
     }
 
-    pub fn builder(&self) -> &dyn ImageBuilder {
+    pub(crate) fn builder(&self) -> &dyn ImageBuilder {
         &**self.provider.image_builder().unwrap()
     }
 
-    pub fn control(&self) -> &dyn ServiceControl {
+    pub(crate) fn control(&self) -> &dyn ServiceControl {
         &**self.provider.service_control().unwrap()
     }
 
-    pub fn cancellable(&self) -> (Context, CancellationToken) {
+    pub(crate) fn cancellable(&self) -> (Context, CancellationToken) {
         let token = CancellationToken::new();
         let ctx = Context {
             cancel: token.clone(),
@@ -143,18 +143,18 @@ impl Stage {
         (ctx, token)
     }
 
-    pub fn mark_label(&self) -> String {
+    pub(crate) fn mark_label(&self) -> String {
         format!("label=dev.devopser.owner={}", self.ctx.owner.mark())
     }
 
-    pub fn write(&self, path: &str, content: &str) -> PathBuf {
+    pub(crate) fn write(&self, path: &str, content: &str) -> PathBuf {
         let file = self.source.path().join(path);
         std::fs::create_dir_all(file.parent().unwrap()).unwrap();
         std::fs::write(&file, content).unwrap();
         file
     }
 
-    pub fn tag(&self, name: &str) -> ImageRef {
+    pub(crate) fn tag(&self, name: &str) -> ImageRef {
         ImageRef::new(format!(
             "{}:{name}",
             self.ctx.owner.installation.to_lowercase()
@@ -162,7 +162,7 @@ impl Stage {
         .unwrap()
     }
 
-    pub fn request(&self, tag: &str, dockerfile: &str) -> BuildRequest {
+    pub(crate) fn request(&self, tag: &str, dockerfile: &str) -> BuildRequest {
         BuildRequest {
             folder: self.source.path().to_owned(),
             dockerfile: dockerfile.into(),
@@ -174,13 +174,13 @@ impl Stage {
         }
     }
 
-    pub async fn build(&self, tag: &str, dockerfile: &str) -> Result<Built> {
+    pub(crate) async fn build(&self, tag: &str, dockerfile: &str) -> Result<Built> {
         self.builder()
             .build(&self.ctx, self.request(tag, dockerfile))
             .await
     }
 
-    pub async fn prepare(&self) {
+    pub(crate) async fn prepare(&self) {
         let prepared = self
             .deployer()
             .prepare(&self.ctx, self.prepare_request())
@@ -189,14 +189,14 @@ impl Stage {
         assert_eq!(prepared.service, self.service);
     }
 
-    pub fn prepare_request(&self) -> PrepareRequest {
+    pub(crate) fn prepare_request(&self) -> PrepareRequest {
         PrepareRequest {
             target: self.service.target.clone(),
             databases: Vec::new(),
         }
     }
 
-    pub fn deploy_request(&self, release: &str, image: &ImageArtifact) -> DeployRequest {
+    pub(crate) fn deploy_request(&self, release: &str, image: &ImageArtifact) -> DeployRequest {
         DeployRequest {
             service: self.service.clone(),
             release: ReleaseId::new(release).unwrap(),
@@ -212,18 +212,22 @@ impl Stage {
         }
     }
 
-    pub async fn deploy(&self, release: &str, image: &ImageArtifact) -> ReleaseRef {
+    pub(crate) async fn deploy(&self, release: &str, image: &ImageArtifact) -> ReleaseRef {
         self.deployer()
             .deploy(&self.ctx, self.deploy_request(release, image))
             .await
             .unwrap()
     }
 
-    pub async fn status(&self, release: &ReleaseRef) -> ReleaseStatus {
+    pub(crate) async fn status(&self, release: &ReleaseRef) -> ReleaseStatus {
         self.deployer().status(&self.ctx, release).await.unwrap()
     }
 
-    pub async fn wait_for(&self, release: &ReleaseRef, phase: ReleasePhase) -> ReleaseStatus {
+    pub(crate) async fn wait_for(
+        &self,
+        release: &ReleaseRef,
+        phase: ReleasePhase,
+    ) -> ReleaseStatus {
         for _ in 0..200 {
             let status = self.status(release).await;
             if status.phase == phase {
@@ -235,7 +239,7 @@ impl Stage {
     }
 
     /// What the app answers, once it does.
-    pub async fn fetch(&self, release: &ReleaseRef) -> String {
+    pub(crate) async fn fetch(&self, release: &ReleaseRef) -> String {
         for _ in 0..100 {
             let status = self.status(release).await;
             if let Some(Upstream::Address { address }) = status.upstream
@@ -248,7 +252,7 @@ impl Stage {
         panic!("no answer: {:?}", self.status(release).await);
     }
 
-    pub async fn destroy(&self) -> Result<()> {
+    pub(crate) async fn destroy(&self) -> Result<()> {
         let request = DestroyRequest::Service {
             service: self.service.clone(),
         };
@@ -256,7 +260,7 @@ impl Stage {
     }
 
     /// What carries our mark, as the engine's own client tells it.
-    pub fn left(&self) -> Vec<String> {
+    pub(crate) fn left(&self) -> Vec<String> {
         let label = self.mark_label();
         let lists: [&[&str]; 4] = [
             &["ps", "-aq", "--filter", &label],

@@ -59,10 +59,11 @@ impl Engine {
             name: Some(spec.name.clone()),
             ..Default::default()
         };
-        let body = create_body(&spec);
+        // Large: it would be copied through every future on the way.
+        let body = Box::new(create_body(&spec));
         let made = self
             .mutate(ctx, "create container", |docker| async move {
-                docker.create_container(Some(options), body).await
+                docker.create_container(Some(options), *body).await
             })
             .await?;
         Ok(made.id)

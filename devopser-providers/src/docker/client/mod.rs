@@ -87,7 +87,7 @@ impl Engine {
     {
         ctx.run(async {
             let docker = self.docker().await?.clone();
-            tokio::time::timeout(limit, ask(docker))
+            tokio::time::timeout(limit, Box::pin(ask(docker)))
                 .await
                 .map_err(|_| self.timed_out(operation, limit))?
                 .map_err(|e| self.map(operation, e))
