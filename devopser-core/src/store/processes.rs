@@ -286,16 +286,16 @@ async fn a_write_that_is_dropped_leaves_the_store_usable() {
         .await
         .unwrap();
     let (tenant, deployment) = shared();
-    for delay in 0..40 {
+    for delay in 0..200 {
         let events: Vec<_> = (0..50).flat_map(|_| note("x")).collect();
         let write = store.append(&tenant, &deployment, 1, &events);
-        let _ = tokio::time::timeout(Duration::from_micros(delay * 100), write).await;
+        let _ = tokio::time::timeout(Duration::from_micros(delay * 20), write).await;
     }
     let last = store
         .append(&tenant, &deployment, 1, &note("last"))
         .await
         .unwrap();
-    let events = store.events(&tenant, &deployment, 0, 10_000).await.unwrap();
+    let events = store.events(&tenant, &deployment, 0, 20_000).await.unwrap();
     assert_eq!(events.len() as u64, last);
     assert_eq!(last % 50, 1, "whole calls only");
 }

@@ -3,7 +3,7 @@
 use sqlx::sqlite::SqlitePool;
 use sqlx::{Row, SqliteConnection};
 
-use super::{failed, rows};
+use super::{begin, failed, rows};
 use crate::clock::{Clock, SystemClock};
 use crate::{Error, ErrorKind, Result};
 
@@ -43,8 +43,8 @@ pub(super) const ALL: &[Migration] = &[
 /// Applies what is missing of `known`, all in one transaction that holds the write lock: of two processes that open a new
 /// file at once, one applies and the other finds it done.
 pub(super) async fn migrate(pool: &SqlitePool, known: &[Migration]) -> Result<()> {
-    let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
-    let connection = &mut *transaction;
+    let mut write = begin(pool.clone(), ()).await?;
+    let connection = write.connection();
     make_bookkeeping(connection).await?;
     let (oldest_reader, oldest_writer) = oldest(connection).await?;
     let newest_known = known.last().map_or(0, |migration| migration.version);
@@ -60,7 +60,7 @@ pub(super) async fn migrate(pool: &SqlitePool, known: &[Migration]) -> Result<()
     for migration in known.iter().filter(|m| m.version > applied) {
         apply(connection, migration).await?;
     }
-    transaction.commit().await.map_err(failed)
+    write.commit().await
 }
 
 async fn make_bookkeeping(connection: &mut SqliteConnection) -> Result<()> {

@@ -16,7 +16,7 @@ use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
 use sqlx::{ConnectOptions, Sqlite, SqliteConnection, Transaction};
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use crate::id::{DeploymentId, TenantId};
 use crate::model::event::EventKind;
@@ -131,17 +131,13 @@ impl SqliteStore {
     }
 
     /// Begins a transaction that holds the write lock from the start, so that it never has to be upgraded.
-    async fn write(&self) -> Result<Write<'_>> {
-        let turn = self.writer.lock().await;
-        let transaction = self.pool.begin_with("BEGIN IMMEDIATE").await;
-        Ok(Write {
-            transaction: transaction.map_err(failed)?,
-            _turn: turn,
-        })
+    async fn write(&self) -> Result<Write> {
+        let turn = Arc::clone(&self.writer).lock_owned().await;
+        begin(self.pool.clone(), turn).await
     }
 
     /// As [`write`](Self::write), when `epoch` may still write.
-    async fn fenced(&self, epoch: u64) -> Result<Write<'_>> {
+    async fn fenced(&self, epoch: u64) -> Result<Write> {
         let mut write = self.write().await?;
         let current = queue::current_epoch(write.connection()).await?;
         rules::check_epoch(epoch, current)?;
@@ -150,13 +146,30 @@ impl SqliteStore {
 }
 
 /// A write transaction with this process's turn; undone when it is dropped.
-struct Write<'a> {
+struct Write<Turn = OwnedMutexGuard<()>> {
     // Dropped before the turn is given on.
     transaction: Transaction<'static, Sqlite>,
-    _turn: MutexGuard<'a, ()>,
+    _turn: Turn,
 }
 
-impl Write<'_> {
+/// Begins a transaction with the write lock, and keeps `turn` as long as it lasts.
+///
+/// In a task, so that nobody drops it half-way: sqlx 0.8 would put the connection back into the pool with the transaction
+/// open and the write lock held, when a `begin_with` is dropped between the statement and its check.
+async fn begin<Turn: Send + 'static>(pool: SqlitePool, turn: Turn) -> Result<Write<Turn>> {
+    let begun = tokio::spawn(async move {
+        let transaction = pool.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
+        Ok(Write {
+            transaction,
+            _turn: turn,
+        })
+    });
+    begun.await.unwrap_or_else(|source| {
+        Err(Error::new(ErrorKind::Unavailable, "the runtime is going down").with_source(source))
+    })
+}
+
+impl<Turn> Write<Turn> {
     fn connection(&mut self) -> &mut SqliteConnection {
         &mut self.transaction
     }
