@@ -11,6 +11,7 @@ pub mod memory;
 pub mod model;
 pub mod provider;
 pub mod secret;
+pub mod signature;
 pub mod source;
 pub mod store;
 #[cfg(feature = "testkit")]

@@ -10,7 +10,9 @@ use super::fault::Faults;
 use super::services::lock;
 use super::snapshot::{Effect, Verb};
 use super::{
-    MemoryDeployer, MemoryImageBuilder, MemoryInventory, MemoryRouter, MemoryServiceControl,
+    MemoryCiRunner, MemoryCodeHost, MemoryDeployer, MemoryDnsRouter, MemoryDomainBinder,
+    MemoryImageBuilder, MemoryInventory, MemoryPriceList, MemoryRegistry, MemoryRepositoryHost,
+    MemoryReviewHost, MemoryRouter, MemorySecretSource, MemoryServerProvider, MemoryServiceControl,
     MemorySourceBuilder,
 };
 use crate::context::Context;
@@ -75,6 +77,14 @@ pub(super) struct State {
     pub(super) routes: BTreeMap<Target, Route>,
     pub(super) occupied_ports: BTreeSet<u16>,
     pub(super) in_flight: Vec<(Upstream, u64)>,
+    pub(super) registry: super::registry::Tags,
+    pub(super) zones: super::dns_router::Zones,
+    pub(super) code: super::repository_host::Code,
+    pub(super) secrets: super::secret_source::Secrets,
+    pub(super) domains: super::domain_binder::Domains,
+    pub(super) runs: super::ci_runner::Runs,
+    pub(super) reviews: super::review_host::Reviews,
+    pub(super) servers: super::server_provider::Servers,
     pub(super) effects: Vec<Effect>,
     outcomes: Vec<Outcome>,
     next_id: u32,
@@ -99,6 +109,12 @@ impl State {
         } else {
             self.outcomes.remove(0)
         }
+    }
+
+    /// A number that no other thing has.
+    pub(super) fn next_number(&mut self) -> u32 {
+        self.next_id += 1;
+        self.next_id
     }
 
     /// An address of its own for each release; nothing listens there.
@@ -150,6 +166,17 @@ impl MemoryCloud {
         provider.source_builder = Some(Arc::new(MemorySourceBuilder::new(self.clone())));
         provider.service_control = Some(Arc::new(MemoryServiceControl::new(self.clone())));
         provider.inventory = Some(Arc::new(MemoryInventory::new(self.clone())));
+        provider.http_router = Some(self.router());
+        provider.registry = Some(Arc::new(MemoryRegistry::new(self.clone())));
+        provider.dns_router = Some(Arc::new(MemoryDnsRouter::new(self.clone())));
+        provider.code_host = Some(Arc::new(MemoryCodeHost::new(self.clone())));
+        provider.secret_source = Some(Arc::new(MemorySecretSource::new(self.clone())));
+        provider.domain_binder = Some(Arc::new(MemoryDomainBinder::new(self.clone())));
+        provider.price_list = Some(Arc::new(MemoryPriceList::new(self.clone())));
+        provider.repository_host = Some(Arc::new(MemoryRepositoryHost::new(self.clone())));
+        provider.ci_runner = Some(Arc::new(MemoryCiRunner::new(self.clone())));
+        provider.review_host = Some(Arc::new(MemoryReviewHost::new(self.clone())));
+        provider.server_provider = Some(Arc::new(MemoryServerProvider::new(self.clone())));
         provider
     }
 
@@ -299,10 +326,22 @@ impl MemoryCloud {
     /// Removes a thing that carries the mark of `ctx`, with what belongs to it; then its row. Anything else is left alone.
     pub(super) async fn discard(&self, ctx: &Context, kind: &str, name: &str) -> Result<()> {
         let mark = ctx.owner.mark();
+        self.discard_if(ctx, kind, name, |thing| thing.mark == mark)
+            .await
+    }
+
+    /// Removes a thing that `ours` accepts, and then its row.
+    pub(super) async fn discard_if(
+        &self,
+        ctx: &Context,
+        kind: &str,
+        name: &str,
+        ours: impl Fn(&OwnedThing) -> bool + Send,
+    ) -> Result<()> {
         {
             let mut state = lock(&self.shared.state);
             match state.thing(kind, name) {
-                Some(thing) if thing.mark != mark => return Ok(()),
+                Some(thing) if !ours(thing) => return Ok(()),
                 Some(_) => state.drop_thing(kind, name),
                 None => {}
             }
@@ -332,6 +371,17 @@ impl State {
             "service" => {
                 self.active.remove(name);
             }
+            "repository" => self.registry.forget_repository(name),
+            "registry_image" => {
+                self.registry.forget_image(name);
+                self.images
+                    .retain(|reference, _| reference.as_str() != name);
+            }
+            "record_set" => self.zones.forget(name),
+            "code_repository" => self.code.forget(name),
+            "domain" => self.domains.forget(name),
+            "server" => self.servers.forget_server(name),
+            "snapshot" => self.servers.forget_snapshot(name),
             _ => {}
         }
         self.effect(Verb::Removed, kind, name);

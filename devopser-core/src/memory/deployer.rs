@@ -22,6 +22,9 @@ use crate::provider::{
 };
 use crate::{Error, ErrorKind, Result, Secret};
 
+/// The kinds of thing that go with their service.
+const OF_A_SERVICE: [&str; 4] = ["database", "folder", "image", "release"];
+
 /// A deployer whose services and releases are entries in a [`MemoryCloud`].
 #[derive(Clone, Debug)]
 pub struct MemoryDeployer {
@@ -122,12 +125,14 @@ impl MemoryDeployer {
         let mut things: Vec<(String, String)> = lock(&self.cloud.shared.state)
             .things
             .values()
-            .filter(|thing| thing.mark == mark && thing.kind != "service")
+            .filter(|thing| thing.mark == mark && OF_A_SERVICE.contains(&thing.kind.as_str()))
             .map(|thing| (thing.kind.clone(), thing.name.clone()))
             .collect();
         // Rows of things that were never made, or that went away by themselves, leave the ledger too.
         for row in ctx.ledger.list().await? {
-            if row.intent.provider == MemoryCloud::id() && row.intent.kind != "service" {
+            if row.intent.provider == MemoryCloud::id()
+                && OF_A_SERVICE.contains(&row.intent.kind.as_str())
+            {
                 things.push((row.intent.kind, row.intent.name));
             }
         }

@@ -135,7 +135,8 @@ fn digest_of(request: &BuildRequest) -> Result<Digest> {
     Ok(Digest::of(&content))
 }
 
-fn add_folder(root: &Path, folder: &Path, content: &mut Vec<u8>) -> std::io::Result<()> {
+/// Adds the names and contents of a folder's files, in order.
+pub(super) fn add_folder(root: &Path, folder: &Path, content: &mut Vec<u8>) -> std::io::Result<()> {
     let mut entries: Vec<_> = std::fs::read_dir(folder)?.collect::<std::io::Result<_>>()?;
     entries.sort_by_key(std::fs::DirEntry::file_name);
     for entry in entries {

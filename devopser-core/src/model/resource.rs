@@ -22,6 +22,12 @@ impl Owner {
     pub fn mark(&self) -> String {
         format!("{}/{}", self.installation, self.target.key())
     }
+
+    /// What the marks of all things of the same tenant begin with: for things that several apps share, such as servers.
+    #[must_use]
+    pub fn tenant_prefix(&self) -> String {
+        format!("{}/{}/", self.installation, self.target.tenant)
+    }
 }
 
 /// What is about to be made.

@@ -134,7 +134,8 @@ pub struct Snapshot {
     pub created_at: u64,
 }
 
-/// Makes servers and snapshots of them. It sees and touches only what carries the mark of `ctx`'s installation.
+/// Makes servers and snapshots of them. Several apps share servers, so it sees and touches what carries the
+/// mark of `ctx`'s tenant, and nothing else.
 #[async_trait]
 pub trait ServerProvider: Debug + Send + Sync + 'static {
     /// Who it is.
