@@ -18,11 +18,24 @@
 //! - Big data goes by reference: nothing over [`MAX_PAYLOAD`] passes.
 
 mod combine;
+#[cfg(any(test, feature = "testkit"))]
+pub mod conformance;
+#[cfg(feature = "embedded")]
+mod embedded;
+mod hub;
+mod lease;
+mod memory;
 mod policy;
 mod port;
 mod registry;
+mod replay;
+mod timer;
 
 pub use combine::{Either, join_all, select2};
+#[cfg(feature = "embedded")]
+pub use embedded::{EmbeddedRuntime, sqlite_options};
+pub use lease::{ExecutorLease, FileLeases};
+pub use memory::MemoryRuntime;
 pub use policy::{StepError, StepErrorKind, StepPolicy};
 pub use port::{
     BoxFut, CancelReason, DurableContext, DurableRuntime, RunState, RunStatus, Started,
@@ -32,6 +45,10 @@ pub use registry::{
     AsyncBody, AsyncBodyWith, ErasedPipeline, ErasedStep, PipelineName, Registry, from_json,
     to_json,
 };
+pub use timer::VirtualClock;
 
 /// The most that a payload may measure as JSON: inputs, results, signals, progress. What is bigger is refused.
 pub const MAX_PAYLOAD: usize = 256 * 1024;
+
+#[cfg(test)]
+mod tests;

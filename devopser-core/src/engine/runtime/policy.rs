@@ -147,6 +147,12 @@ impl StepError {
         Self::of(StepErrorKind::Cancelled, &Error::cancelled())
     }
 
+    /// The run was ended by force.
+    #[must_use]
+    pub fn terminated() -> Self {
+        Self::runtime(ErrorKind::Cancelled, "the run was ended by force")
+    }
+
     /// Something took too long.
     #[must_use]
     pub fn timed_out(message: impl Into<String>) -> Self {

@@ -185,6 +185,15 @@ pub enum RunState {
 }
 
 impl RunState {
+    /// How a run is that ended with `result`.
+    pub(super) fn of(result: &StepResult) -> Self {
+        match result {
+            Ok(_) => Self::Completed,
+            Err(error) if error.is_cancelled() => Self::Cancelled,
+            Err(_) => Self::Failed,
+        }
+    }
+
     /// Whether the run has ended.
     #[must_use]
     pub fn is_final(self) -> bool {
