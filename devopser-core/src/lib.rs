@@ -9,6 +9,7 @@ pub mod http;
 pub mod id;
 pub mod memory;
 pub mod model;
+pub mod pipeline;
 pub mod provider;
 pub mod secret;
 pub mod signature;

@@ -34,7 +34,7 @@ use devopser_core::provider::StackDetector;
 pub use command::split_command;
 pub use dockerfile::{Problem, check_dockerfile};
 pub use explain::explain;
-pub use generate::{DatabaseService, GenerateOptions, Generated, generate};
+pub use generate::{DatabaseService, GenerateOptions, Generated, generate, is_single_page};
 pub use summary::{Summary, summary};
 pub use tree::{FileRead, FileTree, FolderTree, Limits, ListingTree, MemoryTree, SubTree};
 pub use version::TABLE_DATE;

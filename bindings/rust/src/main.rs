@@ -1,2 +1,9 @@
-//! The command.
-fn main() {}
+//! The `devopser` command: a thin host of the library.
+
+mod command;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    command::run()
+}

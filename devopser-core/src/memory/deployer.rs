@@ -144,7 +144,8 @@ impl MemoryDeployer {
                 ctx.vault.remove(&SecretRef(format!("{name}-url"))).await?;
             }
         }
-        self.cloud.discard(ctx, "service", &service.name).await
+        let name = Self::service_name(&service.target);
+        self.cloud.discard(ctx, "service", &name).await
     }
 }
 

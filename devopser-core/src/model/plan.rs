@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{IdempotencyKey, ImageRef, ProviderId, Target};
+use crate::id::{IdempotencyKey, ProviderId, Target};
 use crate::model::report::{Database, Report};
 use crate::model::service::{Environment, HealthCheck, Limits};
 use crate::model::source::Source;
@@ -131,11 +131,6 @@ pub enum BuildPlan {
         output_dir: String,
         /// Whether an unknown path answers with `index.html`.
         single_page_app: bool,
-    },
-    /// The image exists.
-    Ready {
-        /// The image.
-        image: ImageRef,
     },
 }
 

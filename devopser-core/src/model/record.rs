@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::id::{DeploymentId, ProviderId, ReleaseId, Target};
 use crate::model::artifact::Artifact;
 use crate::model::plan::Plan;
-use crate::model::service::{Environment, HealthCheck, Limits, ReleaseRef};
+use crate::model::service::{Environment, HealthCheck, Limits, ReleaseRef, ServiceRef};
 
 /// A number that grows with every write of a record; compare-and-set works on it.
 pub type Revision = u64;
@@ -70,6 +70,9 @@ pub struct App {
     pub port: u16,
     /// Whether it is meant to run.
     pub desired: Desired,
+    /// The service at the provider, once it was made ready.
+    #[serde(default)]
+    pub service: Option<ServiceRef>,
     /// The release that takes its requests.
     pub current_release: Option<ReleaseId>,
     /// When it was first deployed, in milliseconds since 1970.
@@ -106,8 +109,8 @@ pub struct Release {
     pub deployment: DeploymentId,
     /// Its state.
     pub state: ReleaseState,
-    /// What runs.
-    pub artifact: Artifact,
+    /// What runs, once it is built.
+    pub artifact: Option<Artifact>,
     /// What it was made from, for people.
     pub origin: String,
     /// The digest of the source with all that went into the build: the same again needs no build.

@@ -77,7 +77,7 @@ pub struct ServiceRef {
     pub provider: ProviderId,
     /// What it is for.
     pub target: Target,
-    /// What the provider calls it.
+    /// What the provider calls it. Empty when that is not known: the provider then goes by the target.
     pub name: String,
 }
 

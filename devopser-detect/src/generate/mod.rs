@@ -9,6 +9,7 @@ mod lines;
 mod node;
 mod python;
 mod site;
+pub use site::is_single_page;
 
 use std::collections::BTreeMap;
 

@@ -57,6 +57,13 @@ pub(crate) fn plain(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines) {
     serve(stack, plan, lines, folder, None);
 }
 
+/// Whether the files are one page that routes by itself: an unknown path then answers with `index.html`.
+#[must_use]
+pub fn is_single_page(stack: &Detection) -> bool {
+    let framework = value(stack.framework.as_ref());
+    stack.detector == "node" && framework.is_some_and(|id| !MANY_PAGES.contains(&id))
+}
+
 /// The stage that serves `folder` of the stage `from`, or of the build context.
 pub(crate) fn serve(
     stack: &Detection,
@@ -65,8 +72,7 @@ pub(crate) fn serve(
     folder: &str,
     from: Option<&str>,
 ) {
-    let framework = value(stack.framework.as_ref());
-    let is_site = stack.detector != "node" || framework.is_none_or(|id| MANY_PAGES.contains(&id));
+    let is_site = !is_single_page(stack);
     lines.stage(&plan.image("nginx:1"), None);
     let route = if is_site {
         "    error_page 404 /404.html;\n    location / { try_files $uri $uri/ $uri.html =404; }\n"

@@ -1,0 +1,264 @@
+//! [`StackPlanner`]: detection and generation behind the core's [`Planner`].
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use devopser_core::model::plan::{BuildPlan, DeploySpec, Plan};
+use devopser_core::model::report::{Database, Detection, Report};
+use devopser_core::model::source::Source;
+use devopser_core::provider::Planner;
+use devopser_core::{Error, Result};
+use devopser_detect::{
+    GenerateOptions, check_dockerfile, detect_folder, generate, is_single_page, split_command,
+};
+
+/// Where apps listen when nothing says otherwise.
+const DEFAULT_PORT: u16 = 8080;
+
+/// Plans with `devopser-detect`: an image for a Docker host, commands for this machine.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct StackPlanner;
+
+impl Planner for StackPlanner {
+    fn plan(&self, folder: &Path, spec: &DeploySpec) -> Result<Plan> {
+        if let Source::Image { reference } = &spec.source {
+            // A build of one line pins the image by its content and gives it our mark.
+            return Ok(image_plan(
+                spec,
+                Report::default(),
+                format!("FROM {reference}\n"),
+                String::new(),
+                true,
+            ));
+        }
+        let mut report = detect_folder(folder)?;
+        apply_overrides(&mut report, spec);
+        if spec.provider.as_str() == "local" {
+            local_plan(spec, report)
+        } else {
+            docker_plan(folder, spec, report)
+        }
+    }
+}
+
+/// What the caller says wins over what was found.
+fn apply_overrides(report: &mut Report, spec: &DeploySpec) {
+    let Some(stack) = &mut report.stack else {
+        return;
+    };
+    if let Some(command) = &spec.start_command {
+        stack.start_command = Some(said(command.clone()));
+    }
+    if let Some(command) = &spec.build_command {
+        stack.build_command = Some(said(command.clone()));
+    }
+    if let Some(port) = spec.app_port {
+        stack.port = Some(said(port));
+    }
+}
+
+fn said<T>(value: T) -> devopser_core::model::report::Fact<T> {
+    devopser_core::model::report::Fact {
+        value,
+        confidence: 100,
+        evidence: Vec::new(),
+    }
+}
+
+fn docker_plan(folder: &Path, spec: &DeploySpec, report: Report) -> Result<Plan> {
+    if let Some(path) = report.dockerfile.clone() {
+        let text = read(folder, &path)?.unwrap_or_default();
+        refuse_broken(&path, &text)?;
+        let port = spec.app_port.or(report.dockerfile_port);
+        let ignore = read(folder, ".dockerignore")?.unwrap_or_default();
+        let mut plan = image_plan(spec, report, text, ignore, true);
+        plan.app_port = port.unwrap_or(plan.app_port);
+        return Ok(plan);
+    }
+    let stack = recognised(&report)?;
+    let databases = databases(spec, stack);
+    let run_env = stack.run_env.clone();
+    let options = GenerateOptions {
+        name: spec.target.app.to_string(),
+        // One tenant's build must never see what another's left in a cache.
+        cache_scope: format!("{}-{}", spec.target.tenant, spec.target.app),
+        port: spec.app_port,
+        health_path: spec.health.path.clone().unwrap_or_else(|| "/".into()),
+        ..GenerateOptions::default()
+    };
+    let generated = generate(&report, &options)?;
+    let mut plan = image_plan(
+        spec,
+        report,
+        generated.dockerfile,
+        generated.dockerignore,
+        false,
+    );
+    plan.app_port = generated.port;
+    plan.compose = generated.compose;
+    plan.run_env = run_env;
+    plan.makes.extend(
+        databases.iter().map(|database| {
+            format!("a database {database:?} with a volume and a generated password")
+        }),
+    );
+    plan.databases = databases;
+    Ok(plan)
+}
+
+/// The text of a file of the source, if it is there; never through a link, as that could lead out of the source.
+fn read(folder: &Path, name: &str) -> Result<Option<String>> {
+    let path = folder.join(name);
+    match std::fs::symlink_metadata(&path) {
+        Ok(meta) if meta.is_file() && meta.len() <= 1 << 20 => {}
+        Ok(_) => {
+            return Err(Error::invalid(
+                "source",
+                format!("{name} must be a plain file of at most 1 MiB"),
+            ));
+        }
+        Err(_) => return Ok(None),
+    }
+    std::fs::read_to_string(&path).map(Some).map_err(|source| {
+        Error::invalid("source", format!("{name} is not UTF-8 text")).with_source(source)
+    })
+}
+
+fn image_plan(
+    spec: &DeploySpec,
+    report: Report,
+    dockerfile: String,
+    dockerignore: String,
+    own: bool,
+) -> Plan {
+    let databases = match &report.stack {
+        Some(stack) if own => databases(spec, stack),
+        _ => Vec::new(),
+    };
+    let (app, environment) = (&spec.target.app, &spec.target.environment);
+    Plan {
+        app_port: spec.app_port.unwrap_or(DEFAULT_PORT),
+        databases,
+        run_env: BTreeMap::new(),
+        compose: String::new(),
+        makes: vec![
+            format!("an image of {app}"),
+            format!("a container of {app} in {environment}, on a network of its own"),
+            "an address on a free port from 20000 to 40000".into(),
+        ],
+        warnings: report.warnings.clone(),
+        build: BuildPlan::Image {
+            dockerfile,
+            dockerignore,
+            own_dockerfile: own,
+        },
+        report,
+    }
+}
+
+fn local_plan(spec: &DeploySpec, report: Report) -> Result<Plan> {
+    let stack = recognised(&report)?.clone();
+    let mut warnings = report.warnings.clone();
+    warnings.push(
+        "The provider \"local\" runs the source's own commands as you, without a sandbox.".into(),
+    );
+    let databases = databases(spec, &stack);
+    if let Some(database) = databases.first() {
+        warnings.push(format!("It wants a database ({database:?}); the provider \"local\" makes none. Hand its URL over with --env."));
+    }
+    let install = command(stack.install_command.as_ref())?;
+    let build = command(stack.build_command.as_ref())?;
+    let build = match stack.is_static.as_ref().is_some_and(|fact| fact.value) {
+        true => BuildPlan::Static {
+            // A folder of plain files needs neither.
+            install: build.as_ref().and(install),
+            build,
+            output_dir: stack
+                .output_dir
+                .as_ref()
+                .map_or_else(|| ".".into(), |fact| fact.value.clone()),
+            single_page_app: is_single_page(&stack),
+        },
+        false => {
+            let start = command(stack.start_command.as_ref())?.ok_or_else(|| {
+                Error::invalid("start_command", "none was found")
+                    .with_remedy("Name it: `--start \"node server.js\"`.")
+            })?;
+            BuildPlan::Process {
+                install,
+                build,
+                start,
+            }
+        }
+    };
+    Ok(Plan {
+        app_port: 0,
+        databases: Vec::new(),
+        run_env: stack.run_env.clone(),
+        compose: String::new(),
+        makes: vec![format!("a process of {} on this machine", spec.target.app)],
+        warnings,
+        build,
+        report,
+    })
+}
+
+fn command(
+    fact: Option<&devopser_core::model::report::Fact<String>>,
+) -> Result<Option<Vec<String>>> {
+    // The port is filled in when the process is started: it changes from release to release.
+    let env = BTreeMap::from([("PORT".to_owned(), "$PORT".to_owned())]);
+    fact.map(|fact| split_command(&fact.value, &env))
+        .transpose()
+}
+
+fn databases(spec: &DeploySpec, stack: &Detection) -> Vec<Database> {
+    let found = stack
+        .databases
+        .as_ref()
+        .map(|fact| fact.value.clone())
+        .unwrap_or_default();
+    // A URL that the caller hands over is used as it is.
+    let given = |name: &str| spec.env.keys().any(|key| key.as_str() == name);
+    found
+        .into_iter()
+        .filter(|database| spec.databases && *database != Database::Sqlite)
+        .filter(|database| match database {
+            Database::Redis => !given("REDIS_URL"),
+            Database::Mongodb => !given("MONGODB_URI") && !given("MONGO_URL"),
+            _ => !given("DATABASE_URL"),
+        })
+        .collect()
+}
+
+fn recognised(report: &Report) -> Result<&Detection> {
+    report.stack.as_ref().ok_or_else(|| {
+        Error::invalid("source", "no stack was recognised in it").with_remedy(
+            "Add a Dockerfile, or a file that says what it is (package.json, requirements.txt, go.mod, index.html, …). \
+             If the app lies in a folder of it, name the folder with `--root`.",
+        )
+    })
+}
+
+fn refuse_broken(path: &str, text: &str) -> Result<()> {
+    match check_dockerfile(text) {
+        Ok(()) => Ok(()),
+        Err(problems) => {
+            let first = problems.first();
+            let (line, reason) = first.map_or((0, String::new()), |problem| {
+                (problem.line, problem.reason.clone())
+            });
+            let log = problems
+                .iter()
+                .map(|problem| format!("{path}:{}: {}", problem.line, problem.reason))
+                .collect();
+            Err(Error::invalid(
+                "dockerfile",
+                format!("{path} does not parse: line {line}: {reason}"),
+            )
+            .with_context("line", line)
+            .with_remedy("Correct the line, or remove the file to have one generated.")
+            .with_log(log))
+        }
+    }
+}
