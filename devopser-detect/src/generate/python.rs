@@ -4,7 +4,7 @@ use devopser_core::Result;
 use devopser_core::model::report::Detection;
 
 use super::lines::{Lines, exec, exec_after, tag};
-use super::{Plan, hint, no_start, value};
+use super::{Plan, hint, no_start, system, value};
 
 /// A server.
 pub(crate) fn server(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines) -> Result<()> {
@@ -89,14 +89,6 @@ fn own_env(stack: &Detection) -> Vec<(&'static str, &'static str)> {
         Some("flask") => vec![("FLASK_RUN_HOST", "0.0.0.0"), ("FLASK_RUN_PORT", "$PORT")],
         _ => Vec::new(),
     }
-}
-
-fn system<'d>(stack: &'d Detection, kind: &str) -> Vec<&'d str> {
-    hint(stack, "system")
-        .unwrap_or_default()
-        .split(' ')
-        .filter_map(|package| package.strip_prefix(kind))
-        .collect()
 }
 
 /// What runs before each start: the `release` process, or Django's migrations.

@@ -1,11 +1,20 @@
 //! The detectors: one file or folder for each stack, one row or file for each framework.
 
 pub(crate) mod databases;
+pub(crate) mod deno;
 pub(crate) mod dockerfile;
+pub(crate) mod dotnet;
+pub(crate) mod elixir;
 pub(crate) mod go;
+pub(crate) mod java;
 pub(crate) mod node;
+pub(crate) mod others;
+pub(crate) mod php;
 pub(crate) mod port;
 pub(crate) mod python;
+pub(crate) mod ruby;
+pub(crate) mod rust;
+pub(crate) mod sitegen;
 pub(crate) mod statics;
 
 use std::fmt::Debug;
@@ -31,8 +40,18 @@ pub(crate) trait Stack: Debug + Send + Sync + 'static {
 /// Every built-in detector.
 pub(crate) const STACKS: &[&dyn Stack] = &[
     &node::Node,
+    &deno::Bun,
+    &deno::Deno,
     &python::Python,
+    &php::Php,
+    &ruby::Ruby,
     &go::Go,
+    &rust::Rust,
+    &java::Java,
+    &dotnet::DotNet,
+    &elixir::Elixir,
+    &others::Others,
+    &sitegen::SiteGenerator,
     &statics::StaticSite,
     &dockerfile::ExistingDockerfile,
 ];

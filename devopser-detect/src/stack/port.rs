@@ -38,6 +38,9 @@ static IN_SOURCE: LazyLock<Option<Regex>> = LazyLock::new(|| {
         r#"|(?i:\bport)["']?\s*(?::|=|:=)\s*(?:int\s*=\s*)?["']?:?(\d{2,5})\b"#,
         r#"|(?:environ\.get|getenv|ENV\.fetch|env::var)\(\s*["']PORT["']\s*,\s*["']?(\d{2,5})"#,
         r#"|ENV\.fetch\(\s*["']PORT["']\s*\)\s*\{\s*["']?(\d{2,5})"#,
+        r#"|(?i:default_?port|http_?port|server_?port|listen_?port|app_?port|api_?port|PORT)["']?\s*(?::|=|:=)\s*["']?:?(\d{2,5})\b"#,
+        r#"|\bport\(\s*(\d{2,5})\s*\)"#,
+        r#"|["']port["']\s*,\s*(?:["']p["']\s*,\s*)?["']?:?(\d{2,5})\b"#,
         r#"|\bport\s*=\s*int\([\w(). "',/\[\]]{0,60}?(\d{2,5})"#,
         r#"|(?:bind|serve|from)\(\s*\(?\s*(?:\[?"?(?:0|127)[.,\s]*0[.,\s]*0[.,\s]*[01]"?\]?)\s*[:,]\s*(\d{2,5})"#,
         r#"|["'](?:0\.0\.0\.0|127\.0\.0\.1|localhost|\[::\])?:(\d{4,5})["']"#,
@@ -155,7 +158,8 @@ pub(crate) fn of_node(scan: &Scan<'_>, package: &Package, row: Option<&Framework
     if let Some(fact) = in_env_example(scan) {
         return fact;
     }
-    let settled = row.is_some_and(|row| row.start.is_some() && row.id != "nest");
+    let own = super::node::commands::runs_own_program(scan, package);
+    let settled = row.is_some_and(|row| row.start.is_some() && row.id != "nest") && !own;
     if !settled {
         let files = code::sources(scan, &[".js", ".ts", ".mjs", ".cjs", ".mts", "bin/www"], 2);
         let (mut first, rest): (Vec<&str>, Vec<&str>) = files.into_iter().partition(|path| {

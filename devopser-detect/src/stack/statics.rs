@@ -65,9 +65,7 @@ impl Stack for StaticSite {
         detection.databases = Some(databases::none());
         let strength = match folder.as_str() {
             "" if scan.has("Staticfile") => Strength::Manifest,
-            "" | "public" | "static" | "www" | "site" | "html" | "public_html" | "htdocs" => {
-                Strength::Source
-            }
+            "" => Strength::Source,
             _ => Strength::Trace,
         };
         found(detection, strength)

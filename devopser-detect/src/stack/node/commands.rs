@@ -107,7 +107,9 @@ pub(crate) fn start(
     if let Some((name, script)) = start_script(package, row) {
         let evidence = scan.in_package(name, format!("the {name} script: {script}"));
         let hooked = package.script(&format!("pre{name}")).is_some();
-        let bare = bare_node(script).filter(|_| !hooked);
+        let bare = bare_node(script)
+            .filter(|_| !hooked)
+            .map(|line| with_ending(scan, &line));
         if !hooked {
             into.hints.insert("start".to_owned(), script.to_owned());
         }
@@ -185,6 +187,36 @@ fn bare_node(script: &str) -> Option<String> {
     let plain = script.starts_with("node ")
         && !script.contains(['&', '|', ';', '$', '>', '<', '`', '"', '\'', '*', '(', '%']);
     plain.then(|| script.split_whitespace().collect::<Vec<_>>().join(" "))
+}
+
+/// `node server` runs `server.js`, `node dist/main` the built `dist/main.js`; a folder runs its `index.js`
+/// (<https://nodejs.org/api/modules.html#all-together>).
+fn with_ending(scan: &Scan<'_>, line: &str) -> String {
+    let Some(file) = line
+        .split(' ')
+        .find(|word| !word.starts_with('-') && *word != "node")
+    else {
+        return line.to_owned();
+    };
+    let path = file.trim_start_matches("./");
+    let name = crate::scan::base_name(path);
+    let source = path
+        .split_once('/')
+        .map(|(_, rest)| format!("src/{}", rest.strip_prefix("src/").unwrap_or(rest)));
+    let is_folder = scan.has_folder(path) || source.is_some_and(|source| scan.has_folder(&source));
+    let built = path.contains('/')
+        && ["dist/", "build/", "out/", "lib/"]
+            .iter()
+            .any(|folder| path.starts_with(folder));
+    if name.contains('.')
+        || name.is_empty()
+        || is_folder
+        || scan.has(path)
+        || !(built || scan.has(&format!("{path}.js")))
+    {
+        return line.to_owned();
+    }
+    line.replacen(file, &format!("{path}.js"), 1)
 }
 
 fn framework_start(

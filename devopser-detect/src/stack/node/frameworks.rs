@@ -206,5 +206,22 @@ fn signal(
     row: &'static Framework,
 ) -> Option<(&'static Framework, Evidence)> {
     let dep = row.deps.iter().find(|dep| package.has(dep))?;
+    if is_bundler(row) && !package.workspaces().is_empty() && !has_page(scan) {
+        return None;
+    }
     Some((row, scan.in_package(dep, format!("depends on {dep}"))))
+}
+
+/// A bundler at the root of a workspace builds something there only where a page or its settings lie there
+/// (<https://vite.dev/guide/#index-html-and-project-root>); else it is there for the members.
+fn has_page(scan: &Scan<'_>) -> bool {
+    scan.first(&[
+        "index.html",
+        "src/index.html",
+        "vite.config.ts",
+        "vite.config.js",
+        "vite.config.mjs",
+        "vite.config.mts",
+    ])
+    .is_some()
 }

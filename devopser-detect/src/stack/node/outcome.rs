@@ -314,7 +314,17 @@ fn sveltekit(scan: &Scan<'_>, package: &Package, evidence: Evidence) -> Outcome 
         .unwrap_or_default();
     let in_use = config.contains("adapter-static")
         || (config.is_empty() && package.has("@sveltejs/adapter-static"));
-    if package.has("@sveltejs/adapter-static") && in_use {
+    let others = [
+        "adapter-node",
+        "adapter-auto",
+        "adapter-vercel",
+        "adapter-netlify",
+        "adapter-cloudflare",
+    ];
+    let serves = others
+        .iter()
+        .any(|adapter| config.contains(&format!("@sveltejs/{adapter}")));
+    if package.has("@sveltejs/adapter-static") && in_use && !serves {
         return Outcome::Static {
             output: "build".to_owned(),
             evidence: scan.in_package("@sveltejs/adapter-static", "SvelteKit's static adapter"),

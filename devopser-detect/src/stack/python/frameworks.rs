@@ -190,8 +190,10 @@ fn django(
         .filter(|entry| base_name(&entry.path) == "manage.py")
         .map(|entry| folder_of(&entry.path).to_owned())
         .unwrap_or_default();
-    let wsgi = project(scan, &base, "wsgi.py");
-    let asgi = project(scan, &base, "asgi.py");
+    let wsgi =
+        named_in_settings(scan, "WSGI_APPLICATION").or_else(|| project(scan, &base, "wsgi.py"));
+    let asgi =
+        named_in_settings(scan, "ASGI_APPLICATION").or_else(|| project(scan, &base, "asgi.py"));
     let chdir = if base.is_empty() {
         String::new()
     } else {
@@ -233,6 +235,27 @@ fn django(
             )
         }
     }
+}
+
+/// The module that the settings name
+/// (<https://docs.djangoproject.com/en/stable/ref/settings/#wsgi-application>).
+fn named_in_settings<'t>(scan: &Scan<'t>, key: &str) -> Option<(&'t str, String)> {
+    let mut settings = scan.named("settings.py", 3);
+    settings.extend(
+        ["base.py", "common.py"]
+            .into_iter()
+            .flat_map(|name| scan.named(name, 4))
+            .filter(|path| path.contains("settings/")),
+    );
+    settings.into_iter().find_map(|path| {
+        let text = scan.text(path)?;
+        let line = text.lines().find(|line| line.starts_with(key))?;
+        let module = line.split(['"', '\'']).nth(1)?.rsplit_once('.')?.0;
+        let sound = module
+            .chars()
+            .all(|char| char.is_ascii_alphanumeric() || "._".contains(char));
+        sound.then(|| (path, module.to_owned()))
+    })
 }
 
 /// The module beside the settings: where `manage.py`'s settings lie, else the nearest.

@@ -1,0 +1,87 @@
+//! JVM images: built with the JDK, run on the JRE.
+
+use devopser_core::model::report::Detection;
+
+use super::lines::{Lines, exec, tag};
+use super::{Plan, hint, value};
+
+/// A server.
+pub(crate) fn server(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines) {
+    let version =
+        tag(value(stack.version.as_ref()).unwrap_or_else(|| crate::version::default_line("java")));
+    let manager = value(stack.package_manager.as_ref()).unwrap_or("maven");
+    let build = value(stack.build_command.as_ref()).unwrap_or("mvn -B -DskipTests package");
+    let wrapped = build.starts_with("./");
+    let builder = match (manager, wrapped) {
+        ("maven", false) => format!("maven:3-eclipse-temurin-{version}"),
+        ("gradle", false) => format!("gradle:jdk{version}"),
+        ("sbt", _) => format!("sbtscala/scala-sbt:eclipse-temurin-{version}"),
+        ("lein", _) => "clojure:lein".to_owned(),
+        _ => format!("eclipse-temurin:{version}-jdk"),
+    };
+    lines.stage(&plan.image(&builder), Some("build"));
+    lines.add("WORKDIR /src").add("COPY . .");
+    let cache = match manager {
+        "gradle" => plan.cache("gradle", "/root/.gradle"),
+        _ => plan.cache("maven", "/root/.m2"),
+    };
+    let jar = hint(stack, "jar").unwrap_or("target/*.jar");
+    let chmod = if wrapped {
+        "chmod +x mvnw gradlew 2>/dev/null; "
+    } else {
+        ""
+    };
+    lines.add(format!("RUN {cache} {chmod}{build}"));
+    let is_jar = jar.ends_with(".jar") || jar.ends_with(".war");
+    let collect = if jar.contains("quarkus-app") {
+        let folder = jar.rsplit_once('/').map_or(jar, |(folder, _)| folder);
+        format!("cp -r {folder}/. /out/")
+    } else if is_jar {
+        // A build leaves jars without dependencies beside the one that runs.
+        format!(
+            "cp \"$(ls -S {jar} | grep -vE -- '-(plain|sources|javadoc|tests)\\.jar$' | head -n 1)\" /out/app.jar"
+        )
+    } else {
+        let folder = jar.split("/bin/").next().unwrap_or(jar);
+        format!("cp -r {folder}/. /out/")
+    };
+    lines.add(format!("RUN mkdir -p /out && {collect}"));
+    lines.stage(&plan.image(&format!("eclipse-temurin:{version}-jre")), None);
+    let port = plan.port.to_string();
+    let mut env = vec![("PORT", port.as_str())];
+    env.extend(own_port(stack, &port));
+    env.extend(
+        stack
+            .run_env
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str())),
+    );
+    lines.env(env).user();
+    lines
+        .add("WORKDIR /app")
+        .add("COPY --from=build /out/ ./")
+        .add("USER app")
+        .add(format!("EXPOSE {port}"));
+    lines.bash_health(&plan.health_path());
+    let start = if jar.contains("quarkus-app") {
+        "java -jar quarkus-run.jar".to_owned()
+    } else if is_jar {
+        "java -jar app.jar".to_owned()
+    } else {
+        format!("./bin/{}", jar.rsplit('/').next().unwrap_or("app"))
+    };
+    lines.command(&exec(&start));
+}
+
+/// The names under which the frameworks read their port.
+fn own_port<'p>(stack: &Detection, port: &'p str) -> Vec<(&'static str, &'p str)> {
+    match value(stack.framework.as_ref()) {
+        Some("spring-boot") => vec![("SERVER_PORT", port)], // https://docs.spring.io/spring-boot/how-to/webserver.html
+        Some("quarkus") => vec![
+            ("QUARKUS_HTTP_PORT", port),
+            ("QUARKUS_HTTP_HOST", "0.0.0.0"),
+        ],
+        Some("micronaut") => vec![("MICRONAUT_SERVER_PORT", port)],
+        _ => Vec::new(),
+    }
+}

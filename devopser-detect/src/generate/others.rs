@@ -1,0 +1,141 @@
+//! Site generators, .NET and Elixir.
+
+use devopser_core::Result;
+use devopser_core::model::report::Detection;
+
+use super::lines::{Lines, exec, tag};
+use super::{Plan, hint, no_start, site, value};
+
+/// A site generator that is a program of its own, and nginx.
+pub(crate) fn site_generator(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines) {
+    let framework = value(stack.framework.as_ref()).unwrap_or_default();
+    match framework {
+        "mkdocs" | "pelican" => {
+            lines.stage(&plan.image("python:3.13-slim"), Some("build"));
+            let with = if framework == "mkdocs" {
+                "mkdocs mkdocs-material"
+            } else {
+                "pelican markdown"
+            };
+            lines.add("WORKDIR /app").add("COPY . .").add(format!("RUN {} if [ -f requirements.txt ]; then pip install -r requirements.txt; fi; pip install {with}", plan.cache("pip", "/root/.cache/pip")));
+        }
+        "jekyll" => {
+            lines.stage(&plan.image("ruby:3.3-slim"), Some("build"));
+            lines
+                .apt(&["build-essential"])
+                .add("WORKDIR /app")
+                .add("RUN gem install jekyll webrick")
+                .add("COPY . .");
+        }
+        // Debian packages the generator itself; the extended edition, as themes want it.
+        "hugo" => {
+            lines.stage(&plan.image("debian:trixie-slim"), Some("build"));
+            lines
+                .apt(&["ca-certificates", "git", "hugo"])
+                .add("WORKDIR /app")
+                .add("COPY . .");
+        }
+        _ => {
+            lines.stage(&plan.image("rust:1-slim"), Some("build"));
+            lines.add(format!(
+                "RUN {} cargo install {}",
+                plan.cache("cargo", "/usr/local/cargo/registry"),
+                if framework == "zola" {
+                    "zola"
+                } else {
+                    "mdbook"
+                }
+            ));
+            lines.add("WORKDIR /app").add("COPY . .");
+        }
+    }
+    lines.add(format!(
+        "RUN {}",
+        value(stack.build_command.as_ref()).unwrap_or("true")
+    ));
+    let output = value(stack.output_dir.as_ref()).unwrap_or("public");
+    site::serve(stack, plan, lines, &format!("/app/{output}"), Some("build"));
+}
+
+/// .NET (<https://learn.microsoft.com/dotnet/core/docker/build-container>).
+pub(crate) fn dotnet(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines) -> Result<()> {
+    let project =
+        hint(stack, "project").ok_or_else(|| no_start(stack, "no project file was found"))?;
+    let assembly = hint(stack, "assembly").unwrap_or("app");
+    let version = tag(
+        value(stack.version.as_ref()).unwrap_or_else(|| crate::version::default_line("dotnet"))
+    );
+    lines.stage(
+        &plan.image(&format!("mcr.microsoft.com/dotnet/sdk:{version}")),
+        Some("build"),
+    );
+    lines.add("WORKDIR /src").add("COPY . .");
+    lines.add(format!(
+        "RUN {} dotnet publish \"{project}\" -c Release -o /out",
+        plan.cache("nuget", "/root/.nuget/packages")
+    ));
+    if stack.is_static.as_ref().is_some_and(|fact| fact.value) {
+        site::serve(stack, plan, lines, "/out/wwwroot", Some("build"));
+        return Ok(());
+    }
+    lines.stage(
+        &plan.image(&format!("mcr.microsoft.com/dotnet/aspnet:{version}")),
+        None,
+    );
+    let port = plan.port.to_string();
+    lines.env([
+        ("PORT", port.as_str()),
+        ("ASPNETCORE_HTTP_PORTS", port.as_str()),
+    ]);
+    lines
+        .add("WORKDIR /app")
+        .add("COPY --from=build /out ./")
+        .add("USER $APP_UID")
+        .add(format!("EXPOSE {port}"));
+    lines.bash_health(&plan.health_path());
+    lines.command(&exec(&format!("dotnet {assembly}.dll")));
+    Ok(())
+}
+
+/// Elixir as a release (<https://hexdocs.pm/phoenix/releases.html>).
+pub(crate) fn elixir(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines) {
+    let version = tag(
+        value(stack.version.as_ref()).unwrap_or_else(|| crate::version::default_line("elixir"))
+    );
+    let name = hint(stack, "release-name").unwrap_or("app");
+    lines.stage(
+        &plan.image(&format!("elixir:{version}-slim")),
+        Some("build"),
+    );
+    lines
+        .apt(&["build-essential", "git"])
+        .env([("MIX_ENV", "prod")])
+        .add("WORKDIR /app");
+    lines
+        .add("RUN mix local.hex --force && mix local.rebar --force")
+        .add("COPY . .")
+        .add("RUN mix deps.get --only prod && mix deps.compile");
+    lines.add(format!(
+        "RUN {}",
+        value(stack.build_command.as_ref()).unwrap_or("mix release")
+    ));
+    lines.stage(&plan.image(&format!("elixir:{version}-slim")), None);
+    let port = plan.port.to_string();
+    lines
+        .env([
+            ("PORT", port.as_str()),
+            ("MIX_ENV", "prod"),
+            ("PHX_SERVER", "true"),
+            ("LANG", "C.UTF-8"),
+        ])
+        .user();
+    lines
+        .add("WORKDIR /app")
+        .add(format!(
+            "COPY --from=build --chown=app:app /app/_build/prod/rel/{name} ./"
+        ))
+        .add("USER app")
+        .add(format!("EXPOSE {port}"));
+    lines.bash_health(&plan.health_path());
+    lines.command(&exec(&format!("./bin/{name} start")));
+}

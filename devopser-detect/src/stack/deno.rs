@@ -1,0 +1,381 @@
+//! Deno and Bun.
+
+use devopser_core::model::report::{Detection, Evidence, Fact};
+use serde_json::Value;
+
+use super::{Stack, databases, fact, found, port, version};
+use crate::rank::{Found, Strength};
+use crate::scan::{Scan, code, procfile, versions};
+
+/// The Deno detector.
+#[derive(Debug)]
+pub(crate) struct Deno;
+
+const ENTRIES: &[&str] = &[
+    "main.ts",
+    "main.tsx",
+    "mod.ts",
+    "server.ts",
+    "app.ts",
+    "index.ts",
+    "src/main.ts",
+    "src/server.ts",
+    "src/index.ts",
+    "src/app.ts",
+    "main.js",
+    "server.js",
+];
+const FRAMEWORKS: &[(&str, &str)] = &[
+    ("fresh", "fresh"),
+    ("hono", "hono"),
+    ("oak", "@oak/oak"),
+    ("oak", "x/oak"),
+    ("lume", "lume/"),
+    ("aleph", "aleph"),
+];
+
+impl Stack for Deno {
+    fn id(&self) -> &'static str {
+        "deno"
+    }
+
+    fn reads(&self) -> &'static [&'static str] {
+        &[
+            "deno.json",
+            "deno.jsonc",
+            "deno.lock",
+            "main.ts",
+            "server.ts",
+            "mod.ts",
+            "deps.ts",
+        ]
+    }
+
+    fn detect(&self, scan: &Scan<'_>) -> Option<Found> {
+        let config = scan.first(&["deno.json", "deno.jsonc"]);
+        let lock = scan.first(&["deno.lock"]);
+        let script = ENTRIES
+            .iter()
+            .copied()
+            .find(|path| scan.has(path) && is_deno(scan, path))
+            .or_else(|| {
+                let bare = scan.package().is_none() && config.is_none();
+                bare.then(|| scan.root_with(".ts").find(|path| is_deno(scan, path)))
+                    .flatten()
+            });
+        let path = config.or(lock).or(script)?;
+        // A folder of edge functions or tools in another repository has these files as well (supabase/functions).
+        if script.is_none() && config.is_none() {
+            return None;
+        }
+        let mut detection =
+            super::detection("deno", "deno", Evidence::file(path, "a file of Deno"));
+        let evidence = Evidence::file(path, "a file of Deno");
+        let settings = config.and_then(|config| scan.json(config));
+        detection.version = version(
+            "deno",
+            [versions::pinned(
+                scan,
+                &[".deno-version", ".dvmrc"],
+                &["deno"],
+            )],
+        );
+        detection.framework = framework(scan, config, script);
+        detection.is_static = Some(Fact::new(false, 85, evidence));
+        detection.start_command = start(scan, config, settings.as_deref(), script);
+        detection.databases = Some(databases::by_words(
+            scan,
+            WORDS,
+            &[
+                config.unwrap_or("deno.json"),
+                "deps.ts",
+                script.unwrap_or("main.ts"),
+                "import_map.json",
+            ],
+        ));
+        let mut files: Vec<&str> = script.into_iter().collect();
+        files.extend(code::sources(scan, &[".ts", ".tsx", ".js"], 2));
+        detection.port = Some(
+            port::in_env_example(scan)
+                .or_else(|| port::in_sources(scan, &files))
+                .unwrap_or_else(|| port::default(8000, "Deno.serve")),
+        );
+        entry_hint(script, &mut detection);
+        let strength = match (config, &detection.start_command) {
+            (Some(_), Some(_)) if scan.package().is_none() => Strength::Entry,
+            (Some(_), Some(_)) => Strength::Manifest,
+            (None, Some(_)) => Strength::Source,
+            (_, None) => Strength::Trace,
+        };
+        found(detection, strength)
+    }
+}
+
+const WORDS: &[(&str, devopser_core::model::report::Database)] = &[
+    ("mongo", devopser_core::model::report::Database::Mongodb),
+    ("postgres", devopser_core::model::report::Database::Postgres),
+    ("mysql", devopser_core::model::report::Database::Mysql),
+    ("redis", devopser_core::model::report::Database::Redis),
+];
+
+fn entry_hint(script: Option<&str>, into: &mut Detection) {
+    if let Some(script) = script {
+        into.hints.insert("entry".to_owned(), script.to_owned());
+    }
+}
+
+fn is_deno(scan: &Scan<'_>, path: &str) -> bool {
+    scan.text(path).is_some_and(|text| {
+        [
+            "Deno.",
+            "from \"jsr:",
+            "from \"npm:",
+            "https://deno.land",
+            "from 'jsr:",
+            "@std/",
+            "serve(",
+            "listen(",
+        ]
+        .iter()
+        .any(|sign| text.contains(sign))
+    })
+}
+
+fn framework(scan: &Scan<'_>, config: Option<&str>, script: Option<&str>) -> Option<Fact<String>> {
+    let files: Vec<&str> = config
+        .into_iter()
+        .chain(script)
+        .chain(["deps.ts", "import_map.json", "src/server.ts"])
+        .collect();
+    FRAMEWORKS.iter().find_map(|(id, sign)| {
+        let path = files.iter().find(|path| {
+            scan.text(path).is_some_and(|text| {
+                text.contains(&format!("{sign}@"))
+                    || text.contains(&format!("\"{sign}"))
+                    || text.contains(&format!("/{sign}"))
+            })
+        })?;
+        fact(
+            *id,
+            80,
+            scan.evidence(path, sign, format!("imports {sign}")),
+        )
+    })
+}
+
+/// The `start` task, or the entry file (<https://docs.deno.com/runtime/reference/cli/task/>).
+fn start(
+    scan: &Scan<'_>,
+    config: Option<&str>,
+    settings: Option<&Value>,
+    script: Option<&str>,
+) -> Option<Fact<String>> {
+    if let Some(web) = procfile::process(scan, "web") {
+        return Some(web);
+    }
+    let tasks = settings
+        .and_then(|value| value.get("tasks"))
+        .and_then(Value::as_object);
+    let task = |name: &str| {
+        tasks
+            .and_then(|tasks| tasks.get(name))
+            .and_then(|task| task.as_str().or_else(|| task.get("command")?.as_str()))
+    };
+    for name in ["start", "serve", "preview"] {
+        if let Some(text) = task(name).filter(|text| !text.contains("--watch")) {
+            let evidence = scan.evidence(
+                config?,
+                &format!("\"{name}\""),
+                format!("the {name} task: {text}"),
+            );
+            return fact(format!("deno task {name}"), 90, evidence);
+        }
+    }
+    let script = script?;
+    fact(
+        format!("deno run --allow-net --allow-env --allow-read {script}"),
+        75,
+        Evidence::file(script, "the entry file"),
+    )
+}
+
+/// The Bun detector: Bun as the runtime, not only as a package manager.
+#[derive(Debug)]
+pub(crate) struct Bun;
+
+impl Stack for Bun {
+    fn id(&self) -> &'static str {
+        "bun"
+    }
+
+    fn reads(&self) -> &'static [&'static str] {
+        &[
+            "package.json",
+            "bun.lock",
+            "bun.lockb",
+            "bunfig.toml",
+            ".bun-version",
+            "index.ts",
+            "src/index.ts",
+            "server.ts",
+        ]
+    }
+
+    fn detect(&self, scan: &Scan<'_>) -> Option<Found> {
+        let package = scan.package();
+        let entry = super::node::commands::TYPESCRIPT_ENTRIES
+            .iter()
+            .copied()
+            .chain([
+                "index.tsx",
+                "src/index.tsx",
+                "index.js",
+                "server.js",
+                "src/index.js",
+            ])
+            .find(|path| scan.has(path) && uses_bun(scan, path));
+        let starts = package.as_ref().and_then(|package| {
+            ["start", "start:prod", "serve"]
+                .into_iter()
+                .find(|name| package.script(name).is_some_and(runs_bun))
+        });
+        let develops = package
+            .as_ref()
+            .and_then(|package| package.script("dev"))
+            .is_some_and(|script| {
+                runs_bun(script) && !script.contains("bun run ") && !script.contains("bunx")
+            });
+        let locked = scan.first(&["bun.lock", "bun.lockb", "bunfig.toml", ".bun-version"]);
+        let other_start = package.as_ref().is_some_and(|package| {
+            package
+                .script("start")
+                .is_some_and(|script| !runs_bun(script))
+        });
+        let elysia = package
+            .as_ref()
+            .is_some_and(|package| package.has("elysia"));
+        let evidence = match (starts, entry) {
+            (Some(name), _) => scan.in_package(name, "the start script runs bun"),
+            (None, Some(path)) if !other_start => Evidence::file(path, "it uses Bun's own API"),
+            _ if (develops || elysia) && !other_start => scan.in_package(
+                if elysia { "elysia" } else { "dev" },
+                "it is written for Bun",
+            ),
+            _ => return None,
+        };
+        let mut found = super::node::Node.detect(scan).unwrap_or_else(|| Found {
+            detection: Detection::default(),
+            strength: Strength::Source,
+        });
+        let detection = &mut found.detection;
+        if starts.is_none()
+            && detection.is_static.as_ref().is_some_and(|fact| fact.value)
+            && entry.is_none()
+        {
+            return None;
+        }
+        detection.detector = "bun".to_owned();
+        detection.runtime = Some(Fact::new("bun".to_owned(), 90, evidence.clone()));
+        detection.version = version(
+            "bun",
+            [
+                versions::pinned(scan, &[".bun-version"], &["bun"]),
+                package.as_ref().and_then(|package| {
+                    Some((
+                        package
+                            .package_manager
+                            .as_ref()?
+                            .strip_prefix("bun@")?
+                            .to_owned(),
+                        scan.in_package("packageManager", "packageManager names it"),
+                    ))
+                }),
+            ],
+        );
+        if locked.is_some()
+            || detection
+                .package_manager
+                .as_ref()
+                .is_none_or(|fact| fact.confidence <= 60)
+        {
+            let path = locked.unwrap_or("package.json");
+            detection.package_manager =
+                fact("bun", 85, Evidence::file(path, "bun installs for itself"));
+            detection.install_command = fact(
+                if scan.has("bun.lock") || scan.has("bun.lockb") {
+                    "bun install --frozen-lockfile"
+                } else {
+                    "bun install"
+                },
+                80,
+                Evidence::file(path, "bun installs for itself"),
+            );
+        }
+        detection.is_static = Some(Fact::new(false, 85, evidence.clone()));
+        bun_start(starts, entry, &evidence, detection);
+        detection.databases.get_or_insert_with(databases::none);
+        if detection.port.is_none() {
+            detection.port = Some(
+                port::in_sources(scan, entry.as_slice())
+                    .unwrap_or_else(|| port::default(3000, "Bun.serve")),
+            );
+        }
+        found.strength = if detection.start_command.is_some() {
+            Strength::Entry
+        } else {
+            Strength::Manifest
+        };
+        Some(found)
+    }
+}
+
+fn bun_start(
+    starts: Option<&str>,
+    entry: Option<&str>,
+    evidence: &Evidence,
+    detection: &mut Detection,
+) {
+    match (starts, entry) {
+        (Some(name), _) => {
+            detection.start_command = fact(format!("bun run {name}"), 90, evidence.clone())
+        }
+        (None, Some(path)) => {
+            detection.hints.remove("start");
+            detection.start_command = fact(
+                format!("bun run {path}"),
+                80,
+                Evidence::file(path, "the entry file"),
+            );
+        }
+        _ => {
+            if let Some(start) = detection.start_command.as_mut() {
+                start.value = start
+                    .value
+                    .replace("node --experimental-strip-types ", "bun run ")
+                    .replace("node ", "bun run ");
+            }
+        }
+    }
+}
+
+fn runs_bun(script: &str) -> bool {
+    script.split([' ', '&', ';', '=']).any(|word| word == "bun")
+        && !script.contains("bun run build")
+        && !["bun run next", "bun run vite", "bun --bun next"]
+            .iter()
+            .any(|other| script.contains(other))
+}
+
+fn uses_bun(scan: &Scan<'_>, path: &str) -> bool {
+    scan.text(path).is_some_and(|text| {
+        [
+            "Bun.serve",
+            "from \"bun\"",
+            "from 'bun'",
+            "Bun.env",
+            "Bun.file",
+        ]
+        .iter()
+        .any(|sign| text.contains(sign))
+    })
+}

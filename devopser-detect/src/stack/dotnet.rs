@@ -1,0 +1,290 @@
+//! .NET: projects and solutions, the project below the root included.
+
+use devopser_core::model::report::{Database, Evidence, Fact};
+
+use super::{Stack, databases, fact, found, port, version};
+use crate::rank::{Found, Strength};
+use crate::scan::{Scan, base_name, code, xml};
+
+/// The .NET detector.
+#[derive(Debug)]
+pub(crate) struct DotNet;
+
+/// A project.
+struct Project<'t> {
+    path: &'t str,
+    sdk: String,
+    framework: Option<(String, u32)>,
+    is_program: bool,
+    packages: Vec<(String, u32)>,
+}
+
+const ENDINGS: &[&str] = &[".csproj", ".fsproj", ".vbproj"];
+
+impl Stack for DotNet {
+    fn id(&self) -> &'static str {
+        "dotnet"
+    }
+
+    fn reads(&self) -> &'static [&'static str] {
+        &[
+            "global.json",
+            "appsettings.json",
+            "launchSettings.json",
+            "Directory.Build.props",
+            "Directory.Packages.props",
+            "Program.cs",
+        ]
+    }
+
+    fn detect(&self, scan: &Scan<'_>) -> Option<Found> {
+        let mut projects: Vec<Project<'_>> = code::sources(scan, ENDINGS, 4)
+            .into_iter()
+            .filter_map(|path| read(scan, path))
+            .collect();
+        projects.sort_by_key(|project| {
+            (
+                rank(project),
+                project.path.matches('/').count(),
+                project.path.len(),
+            )
+        });
+        let Some(project) = projects.first() else {
+            return single_file(scan);
+        };
+        let evidence = Evidence::file(project.path, "a project of .NET");
+        let mut detection = super::detection("dotnet", "dotnet", evidence.clone());
+        detection.package_manager = fact("nuget", 92, evidence.clone());
+        detection.install_command = fact(
+            format!("dotnet restore {}", project.path),
+            85,
+            evidence.clone(),
+        );
+        detection.version = pinned(scan, project);
+        let is_web = project.sdk.contains("Web")
+            || project
+                .packages
+                .iter()
+                .any(|(name, _)| name.starts_with("Microsoft.AspNetCore"));
+        let is_wasm = project.sdk.contains("BlazorWebAssembly");
+        if is_wasm {
+            detection.framework = fact(
+                "blazor",
+                90,
+                scan.evidence(project.path, "Sdk=", "the SDK of Blazor WebAssembly"),
+            );
+        } else if is_web {
+            detection.framework = fact(
+                "aspnetcore",
+                90,
+                scan.evidence(project.path, "Sdk", "the SDK of ASP.NET Core"),
+            );
+        }
+        detection.is_static = Some(Fact::new(is_wasm, 85, evidence.clone()));
+        let name = base_name(project.path)
+            .rsplit_once('.')
+            .map_or("app", |(name, _)| name);
+        let name = assembly(scan, project.path).unwrap_or_else(|| name.to_owned());
+        detection.build_command = fact(
+            format!("dotnet publish {} -c Release -o out", project.path),
+            88,
+            evidence.clone(),
+        );
+        detection.start_command = fact(format!("dotnet out/{name}.dll"), 85, evidence);
+        detection.port = Some(port_of(scan));
+        detection.databases = Some(needs(scan, &projects));
+        detection
+            .hints
+            .insert("project".to_owned(), project.path.to_owned());
+        detection.hints.insert("assembly".to_owned(), name);
+        found(
+            detection,
+            if is_web {
+                Strength::Entry
+            } else {
+                Strength::Manifest
+            },
+        )
+    }
+}
+
+/// Programs of one file (<https://learn.microsoft.com/dotnet/core/sdk/file-based-apps>).
+fn single_file(scan: &Scan<'_>) -> Option<Found> {
+    let path = scan
+        .root_with(".cs")
+        .find(|path| {
+            scan.text(path).is_some_and(|text| {
+                text.contains("#:sdk") || text.contains("#:package") || text.starts_with("#!")
+            })
+        })?
+        .to_owned();
+    let evidence = Evidence::file(path.clone(), "a .NET program of one file");
+    let mut detection = super::detection("dotnet", "dotnet", evidence.clone());
+    detection.start_command = fact(format!("dotnet run {path}"), 70, evidence.clone());
+    detection.package_manager = fact("nuget", 80, evidence.clone());
+    detection.is_static = Some(Fact::new(false, 80, evidence));
+    detection.databases = Some(databases::none());
+    found(detection, Strength::Source)
+}
+
+fn read<'t>(scan: &Scan<'_>, path: &'t str) -> Option<Project<'t>> {
+    let text = scan.text(path)?;
+    let mut project = Project {
+        path,
+        sdk: String::new(),
+        framework: None,
+        is_program: false,
+        packages: Vec::new(),
+    };
+    for element in xml::elements(&text) {
+        let line = crate::scan::line_at(&text, element.at).unwrap_or(1);
+        match element.path.as_str() {
+            "Project" => {
+                project.sdk = xml::attribute(&element, "Sdk")
+                    .unwrap_or_default()
+                    .to_owned()
+            }
+            "Project/PropertyGroup/TargetFramework" | "Project/PropertyGroup/TargetFrameworks" => {
+                project.framework = element
+                    .text
+                    .split(';')
+                    .next()
+                    .map(|name| (name.to_owned(), line));
+            }
+            "Project/PropertyGroup/OutputType" => {
+                project.is_program = element.text.eq_ignore_ascii_case("exe")
+            }
+            "Project/ItemGroup/PackageReference" => project
+                .packages
+                .extend(xml::attribute(&element, "Include").map(|name| (name.to_owned(), line))),
+            _ => {}
+        }
+    }
+    project.is_program |= project.sdk.contains("Web") || project.sdk.contains("Worker");
+    Some(project)
+}
+
+/// Web programs first, then other programs, then libraries; tests and app hosts of development last.
+fn rank(project: &Project<'_>) -> u8 {
+    let name = base_name(project.path).to_ascii_lowercase();
+    let is_test = name.contains("test")
+        || project
+            .packages
+            .iter()
+            .any(|(name, _)| name.contains("Test.Sdk") || name == "xunit");
+    let is_main = ["web.", "api.", "server.", ".web", ".api", "webapi"]
+        .iter()
+        .any(|part| name.contains(part));
+    match (is_test, project.sdk.contains("Web"), project.is_program) {
+        (true, ..) => 9,
+        _ if name.contains("apphost") || name.contains("migrat") => 8,
+        (_, true, _) if is_main => 0,
+        (_, true, _) => 1,
+        (_, _, true) => 2,
+        _ => 5,
+    }
+}
+
+fn assembly(scan: &Scan<'_>, path: &str) -> Option<String> {
+    let text = scan.text(path)?;
+    let element = xml::elements(&text)
+        .into_iter()
+        .find(|element| element.path == "Project/PropertyGroup/AssemblyName")?;
+    Some(element.text.to_owned()).filter(|name| !name.is_empty() && !name.contains('$'))
+}
+
+fn pinned(scan: &Scan<'_>, project: &Project<'_>) -> Option<Fact<String>> {
+    let own = project.framework.clone().and_then(|(name, line)| {
+        let wanted = name
+            .strip_prefix("netcoreapp")
+            .or_else(|| name.strip_prefix("net"))?
+            .split('-')
+            .next()?
+            .to_owned();
+        Some((
+            wanted,
+            Evidence::line(project.path, Some(line), "the target framework"),
+        ))
+    });
+    let props = scan.text("Directory.Build.props").and_then(|text| {
+        let element = xml::elements(&text)
+            .into_iter()
+            .find(|element| element.path.ends_with("TargetFramework"))?;
+        let wanted = element.text.strip_prefix("net")?.to_owned();
+        Some((
+            wanted,
+            scan.evidence(
+                "Directory.Build.props",
+                "TargetFramework",
+                "the target framework of every project",
+            ),
+        ))
+    });
+    let sdk = scan.json("global.json").and_then(|value| {
+        let version = value.pointer("/sdk/version")?.as_str()?.to_owned();
+        let line: Vec<&str> = version.split('.').take(2).collect();
+        Some((
+            line.join("."),
+            scan.evidence("global.json", "version", "the SDK of global.json"),
+        ))
+    });
+    version(
+        "dotnet",
+        [
+            own.filter(|(wanted, _)| wanted.starts_with(|char: char| char.is_ascii_digit())),
+            props,
+            sdk,
+        ],
+    )
+}
+
+/// <https://learn.microsoft.com/dotnet/core/compatibility/containers/8.0/aspnet-port>: 8080 since .NET 8.
+fn port_of(scan: &Scan<'_>) -> Fact<u16> {
+    for path in scan.named("appsettings.json", 4) {
+        let Some(value) = scan.json(path) else {
+            continue;
+        };
+        let url = value
+            .pointer("/Kestrel/Endpoints/Http/Url")
+            .or_else(|| value.get("Urls"))
+            .and_then(serde_json::Value::as_str);
+        let port = url.and_then(|url| url.rsplit(':').next()?.trim_end_matches('/').parse().ok());
+        if let Some(port) = port {
+            return Fact::new(
+                port,
+                85,
+                scan.evidence(path, "Url", "the endpoint in the settings"),
+            );
+        }
+    }
+    port::default(8080, "ASP.NET Core in a container")
+}
+
+fn needs(scan: &Scan<'_>, projects: &[Project<'_>]) -> Fact<Vec<Database>> {
+    const PACKAGES: &[(&str, Database)] = &[
+        ("Npgsql", Database::Postgres),
+        ("MySql", Database::Mysql),
+        ("Pomelo.EntityFrameworkCore.MySql", Database::Mysql),
+        ("MySqlConnector", Database::Mysql),
+        ("MongoDB.Driver", Database::Mongodb),
+        ("StackExchange.Redis", Database::Redis),
+        (
+            "Microsoft.Extensions.Caching.StackExchangeRedis",
+            Database::Redis,
+        ),
+    ];
+    let mut needs = databases::Needs::default();
+    for project in projects.iter().filter(|project| rank(project) < 8) {
+        for (name, line) in &project.packages {
+            if let Some((_, database)) = PACKAGES.iter().find(|(known, _)| name.starts_with(known))
+            {
+                needs.add(
+                    *database,
+                    Evidence::line(project.path, Some(*line), format!("references {name}")),
+                );
+            }
+        }
+    }
+    needs.add_env(scan);
+    needs.into_fact()
+}

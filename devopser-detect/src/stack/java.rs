@@ -1,0 +1,607 @@
+//! The JVM: Maven and Gradle.
+
+use devopser_core::model::report::{Database, Detection, Evidence, Fact};
+
+use super::{Stack, databases, fact, found, port, version};
+use crate::rank::{Found, Strength};
+use crate::scan::java::{Gradle, Pom};
+use crate::scan::{Scan, code, procfile, versions};
+
+/// The detector of Java, Kotlin and Scala.
+#[derive(Debug)]
+pub(crate) struct Java;
+
+/// Frameworks: id, what the build names, usual port.
+const FRAMEWORKS: &[(&str, &str, u16)] = &[
+    ("quarkus", "io.quarkus", 8080), // https://quarkus.io/guides/maven-tooling
+    ("micronaut", "io.micronaut", 8080), // https://docs.micronaut.io
+    ("spring-boot", "org.springframework.boot", 8080), // https://docs.spring.io/spring-boot/how-to/deployment/
+    ("spring-boot", "spring-boot", 8080),
+    ("ktor", "io.ktor", 8080), // https://ktor.io/docs/server-deployment.html
+    ("helidon", "io.helidon", 8080),
+    ("dropwizard", "io.dropwizard", 8080),
+    ("vertx", "io.vertx", 8080),
+    ("javalin", "io.javalin", 7070),
+    ("spark", "com.sparkjava", 4567),
+    ("play", "com.typesafe.play", 9000),
+];
+
+/// How the app is built.
+enum Build {
+    Maven(Box<Pom>),
+    Gradle(Gradle),
+    Sbt,
+    Clojure,
+}
+
+impl Stack for Java {
+    fn id(&self) -> &'static str {
+        "java"
+    }
+
+    fn reads(&self) -> &'static [&'static str] {
+        &[
+            "pom.xml",
+            "build.gradle",
+            "build.gradle.kts",
+            "settings.gradle",
+            "settings.gradle.kts",
+            "libs.versions.toml",
+            "gradle.properties",
+            "application.properties",
+            "application.yml",
+            "application.yaml",
+            "system.properties",
+            ".java-version",
+            ".sdkmanrc",
+            "build.sbt",
+            "project.clj",
+            "Procfile",
+        ]
+    }
+
+    fn detect(&self, scan: &Scan<'_>) -> Option<Found> {
+        let build = build(scan)?;
+        let (path, manager) = match &build {
+            Build::Maven(pom) => (pom.path.clone(), "maven"),
+            Build::Gradle(gradle) => (gradle.path.to_owned(), "gradle"),
+            Build::Sbt => ("build.sbt".to_owned(), "sbt"),
+            Build::Clojure => ("project.clj".to_owned(), "lein"),
+        };
+        let evidence = Evidence::file(path, format!("the build file of {manager}"));
+        let mut detection = super::detection("java", "java", evidence.clone());
+        detection.package_manager = fact(manager, 95, evidence.clone());
+        detection.version = pinned(scan, &build);
+        let framework = framework(scan, &build);
+        if let Some((row, evidence)) = &framework {
+            if row.0 != "spark" && row.0 != "vertx" {
+                detection.framework = fact(row.0, 90, evidence.clone());
+            }
+        }
+        detection.is_static = Some(Fact::new(false, 88, evidence.clone()));
+        detection.databases = Some(needs(scan, &build));
+        detection.port = Some(listens_on(scan, framework.as_ref().map(|(row, _)| **row)));
+        commands(
+            scan,
+            &build,
+            framework.as_ref().map(|(row, _)| row.0),
+            &evidence,
+            &mut detection,
+        );
+        let strength = match (
+            &framework,
+            scan.paths().iter().any(|path| path.contains("src/main/")),
+        ) {
+            (Some(_), true) => Strength::Entry,
+            (Some(_), false) => Strength::Framework,
+            (None, _) => Strength::Manifest,
+        };
+        found(detection, strength)
+    }
+}
+
+fn build(scan: &Scan<'_>) -> Option<Build> {
+    let pom = Pom::read(scan, "pom.xml");
+    let gradle = Gradle::read(scan);
+    match (pom, gradle) {
+        (Some(pom), None) => Some(Build::Maven(Box::new(pom))),
+        (Some(pom), Some(_)) if !scan.has("gradlew") || scan.has("mvnw") => {
+            Some(Build::Maven(Box::new(pom)))
+        }
+        (_, Some(gradle)) => Some(Build::Gradle(gradle)),
+        (Some(pom), None::<Gradle>) => Some(Build::Maven(Box::new(pom))),
+        (None, None) => {
+            if let Some(path) = scan.first(&["settings.gradle.kts", "settings.gradle"]) {
+                let path: &'static str = if path.ends_with(".kts") {
+                    "settings.gradle.kts"
+                } else {
+                    "settings.gradle"
+                };
+                return Some(Build::Gradle(Gradle {
+                    path,
+                    text: scan.text(path)?,
+                }));
+            }
+            if scan.has("build.sbt") {
+                return Some(Build::Sbt);
+            }
+            scan.has("project.clj").then_some(Build::Clojure)
+        }
+    }
+}
+
+/// The other poms of a build with modules, the build's own included.
+fn poms(scan: &Scan<'_>, pom: &Pom) -> Vec<Pom> {
+    pom.modules
+        .iter()
+        .take(30)
+        .filter_map(|module| Pom::read(scan, &format!("{}/pom.xml", module.trim_matches('/'))))
+        .collect()
+}
+
+fn uses(scan: &Scan<'_>, build: &Build, what: &str) -> Option<Evidence> {
+    match build {
+        Build::Maven(pom) => pom
+            .uses(what)
+            .or_else(|| poms(scan, pom).iter().find_map(|pom| pom.uses(what))),
+        Build::Gradle(gradle) => gradle.uses(what).or_else(|| {
+            // Version catalogues (https://docs.gradle.org/current/userguide/version_catalogs.html) and modules.
+            let mut files = vec!["gradle/libs.versions.toml", "gradle.properties"];
+            let modules = scan.ending("build.gradle", 2);
+            let kotlin = scan.ending("build.gradle.kts", 2);
+            files.extend(modules.into_iter().chain(kotlin).take(30));
+            files.into_iter().find_map(|path| {
+                let line = scan.line_of(path, what)?;
+                Some(Evidence::line(path, Some(line), format!("uses {what}")))
+            })
+        }),
+        Build::Sbt => scan
+            .line_of("build.sbt", what)
+            .map(|line| Evidence::line("build.sbt", Some(line), format!("uses {what}"))),
+        Build::Clojure => scan
+            .line_of("project.clj", what)
+            .map(|line| Evidence::line("project.clj", Some(line), format!("uses {what}"))),
+    }
+}
+
+fn framework(
+    scan: &Scan<'_>,
+    build: &Build,
+) -> Option<(&'static (&'static str, &'static str, u16), Evidence)> {
+    FRAMEWORKS
+        .iter()
+        .find_map(|row| Some((row, uses(scan, build, row.1)?)))
+}
+
+fn pinned(scan: &Scan<'_>, build: &Build) -> Option<Fact<String>> {
+    let system = scan.text("system.properties").and_then(|text| {
+        let line = text
+            .lines()
+            .find_map(|line| line.trim().strip_prefix("java.runtime.version"))?;
+        Some((
+            line.trim_start_matches([' ', '=']).to_owned(),
+            scan.evidence(
+                "system.properties",
+                "java.runtime.version",
+                "java.runtime.version",
+            ),
+        ))
+    });
+    let sdkman = scan.text(".sdkmanrc").and_then(|text| {
+        let line = text
+            .lines()
+            .find_map(|line| line.trim().strip_prefix("java="))?;
+        Some((
+            line.split('-').next()?.to_owned(),
+            scan.evidence(".sdkmanrc", "java=", "the version of SDKMAN"),
+        ))
+    });
+    let own = match build {
+        Build::Maven(pom) => pom
+            .java()
+            .or_else(|| poms(scan, pom).iter().find_map(Pom::java))
+            .map(|(version, line)| {
+                (
+                    version,
+                    Evidence::line("pom.xml", Some(line), "the Java release of the build"),
+                )
+            }),
+        Build::Gradle(gradle) => in_gradle(scan, gradle),
+        _ => None,
+    };
+    let files = versions::pinned(scan, &[".java-version"], &["java"])
+        .map(|(version, evidence)| (numbers(&version), evidence));
+    let major = |found: Option<(String, Evidence)>| {
+        found.map(|(version, evidence)| (one_eight(&version), evidence))
+    };
+    version(
+        "java",
+        [major(system), major(files), major(sdkman), major(own)],
+    )
+}
+
+/// `temurin-21.0.2` → `21.0.2`.
+fn numbers(version: &str) -> String {
+    version
+        .trim_start_matches(|char: char| !char.is_ascii_digit())
+        .split(['+', '_'])
+        .next()
+        .unwrap_or_default()
+        .to_owned()
+}
+
+/// `1.8` is Java 8; of `17.0.2` only the release counts, since that is how the images are named.
+fn one_eight(version: &str) -> String {
+    let version = version.strip_prefix("1.").unwrap_or(version);
+    version.split('.').next().unwrap_or(version).to_owned()
+}
+
+fn in_gradle(scan: &Scan<'_>, gradle: &Gradle) -> Option<(String, Evidence)> {
+    const KEYS: &[&str] = &[
+        "JavaLanguageVersion.of(",
+        "jvmToolchain(",
+        "JavaVersion.VERSION_",
+        "sourceCompatibility = ",
+        "sourceCompatibility=",
+        "jvmTarget = ",
+        "sourceCompatibility ",
+    ];
+    let modules = scan
+        .ending("build.gradle", 2)
+        .into_iter()
+        .chain(scan.ending("build.gradle.kts", 2));
+    let texts = std::iter::once((gradle.path.to_owned(), gradle.text.clone()))
+        .chain(modules.filter_map(|path| Some((path.to_owned(), scan.text(path)?))));
+    for (path, text) in texts.take(20) {
+        for key in KEYS {
+            let Some(at) = text.find(key) else { continue };
+            let rest = text[at + key.len()..].trim_start_matches(['"', '\'', ' ', '=']);
+            let rest = rest
+                .strip_prefix("JavaVersion.VERSION_")
+                .unwrap_or(rest)
+                .replace('_', ".");
+            let number: String = rest
+                .chars()
+                .take_while(|char| char.is_ascii_digit() || *char == '.')
+                .collect();
+            if !number.is_empty() {
+                return Some((
+                    number,
+                    Evidence::line(
+                        path,
+                        crate::scan::line_at(&text, at),
+                        "the Java release of the build",
+                    ),
+                ));
+            }
+        }
+    }
+    None
+}
+
+fn commands(
+    scan: &Scan<'_>,
+    build: &Build,
+    framework: Option<&str>,
+    evidence: &Evidence,
+    into: &mut Detection,
+) {
+    let (command, jar) = match build {
+        Build::Maven(pom) => maven(scan, pom, framework, into),
+        Build::Gradle(gradle) => self::gradle(scan, gradle, framework, into),
+        Build::Sbt => (
+            "sbt stage".to_owned(),
+            "target/universal/stage/bin/app".to_owned(),
+        ),
+        Build::Clojure => (
+            "lein uberjar".to_owned(),
+            "target/uberjar/*-standalone.jar".to_owned(),
+        ),
+    };
+    into.build_command = fact(command, 82, evidence.clone());
+    into.install_command = match build {
+        Build::Maven(_) => fact(
+            format!("{} -B dependency:go-offline", program(scan, "mvnw", "mvn")),
+            70,
+            evidence.clone(),
+        ),
+        Build::Gradle(_) => fact(
+            format!("{} dependencies", program(scan, "gradlew", "gradle")),
+            60,
+            evidence.clone(),
+        ),
+        _ => None,
+    };
+    into.start_command = procfile::process(scan, "web").or_else(|| {
+        let start = if jar.contains("bin/") && !jar.ends_with(".jar") {
+            jar.clone()
+        } else {
+            format!("java -jar {jar}")
+        };
+        fact(start, 75, evidence.clone())
+    });
+    into.hints.insert("jar".to_owned(), jar);
+    if let Some(release) = procfile::process(scan, "release") {
+        into.hints.insert("release".to_owned(), release.value);
+    }
+}
+
+/// The wrapper of the repository, or the program.
+fn program(scan: &Scan<'_>, wrapper: &str, name: &str) -> String {
+    if scan.has(wrapper) {
+        format!("./{wrapper}")
+    } else {
+        name.to_owned()
+    }
+}
+
+/// The module that makes a program: the one that uses the framework's plugin and is no library.
+fn maven(
+    scan: &Scan<'_>,
+    pom: &Pom,
+    framework: Option<&str>,
+    into: &mut Detection,
+) -> (String, String) {
+    let wrapper = program(scan, "mvnw", "mvn");
+    let modules = poms(scan, pom);
+    let runs = |pom: &&Pom| {
+        [
+            "spring-boot-maven-plugin",
+            "quarkus-maven-plugin",
+            "micronaut-maven-plugin",
+            "maven-shade-plugin",
+            "maven-assembly-plugin",
+        ]
+        .iter()
+        .any(|plugin| pom.uses(plugin).is_some())
+    };
+    let module = modules
+        .iter()
+        .filter(|module| module.packaging != "pom")
+        .find(runs)
+        .or_else(|| modules.iter().find(|module| module.packaging == "war"));
+    let own = if pom.modules.is_empty() {
+        Some(pom)
+    } else {
+        module
+    };
+    let folder = own
+        .map(|own| crate::scan::folder_of(&own.path).to_owned())
+        .unwrap_or_default();
+    if !folder.is_empty() {
+        into.hints.insert("module".to_owned(), folder.clone());
+    }
+    let prefix = if folder.is_empty() {
+        String::new()
+    } else {
+        format!("{folder}/")
+    };
+    let select = if folder.is_empty() {
+        String::new()
+    } else {
+        format!(" -pl {folder} -am")
+    };
+    let own = own.unwrap_or(pom);
+    let jar = match framework {
+        Some("quarkus") => format!("{prefix}target/quarkus-app/quarkus-run.jar"),
+        _ => match (&own.final_name, own.packaging.as_str()) {
+            (Some(name), packaging) if !name.contains("${") => {
+                format!("{prefix}target/{name}.{packaging}")
+            }
+            _ if assembled(own) => format!("{prefix}target/*-jar-with-dependencies.jar"),
+            (_, packaging) => format!("{prefix}target/*.{packaging}"),
+        },
+    };
+    (format!("{wrapper} -B -DskipTests package{select}"), jar)
+}
+
+fn assembled(pom: &Pom) -> bool {
+    pom.uses("maven-assembly-plugin").is_some()
+}
+
+/// `bootJar`, `shadowJar` or the application plugin's `installDist`
+/// (<https://docs.gradle.org/current/userguide/application_plugin.html>).
+fn gradle(
+    scan: &Scan<'_>,
+    gradle: &Gradle,
+    framework: Option<&str>,
+    into: &mut Detection,
+) -> (String, String) {
+    let wrapper = program(scan, "gradlew", "gradle");
+    into.hints.insert("gradle".to_owned(), wrapper.clone());
+    let modules: Vec<&str> = scan
+        .ending("build.gradle", 2)
+        .into_iter()
+        .chain(scan.ending("build.gradle.kts", 2))
+        .collect();
+    let module = modules.into_iter().find(|path| {
+        let text = scan.text(path).unwrap_or_default();
+        path.contains('/')
+            && [
+                "application",
+                "org.springframework.boot",
+                "shadow",
+                "io.quarkus",
+            ]
+            .iter()
+            .any(|plugin| text.contains(plugin))
+    });
+    let own_text = [
+        "application",
+        "org.springframework.boot",
+        "shadow",
+        "io.quarkus",
+    ]
+    .iter()
+    .any(|plugin| gradle.text.contains(plugin));
+    let folder = module
+        .filter(|_| !own_text)
+        .map(crate::scan::folder_of)
+        .unwrap_or_default();
+    let prefix = if folder.is_empty() {
+        String::new()
+    } else {
+        format!("{folder}/")
+    };
+    let task = |name: &str| {
+        if folder.is_empty() {
+            name.to_owned()
+        } else {
+            format!(":{}:{name}", folder.replace('/', ":"))
+        }
+    };
+    let text = if folder.is_empty() {
+        gradle.text.to_string()
+    } else {
+        module
+            .and_then(|path| scan.text(path))
+            .map(|text| text.to_string())
+            .unwrap_or_default()
+    };
+    match framework {
+        Some("spring-boot") => (
+            format!("{wrapper} {} -x test", task("bootJar")),
+            format!("{prefix}build/libs/*.jar"),
+        ),
+        Some("quarkus") => (
+            format!("{wrapper} {} -x test", task("build")),
+            format!("{prefix}build/quarkus-app/quarkus-run.jar"),
+        ),
+        _ if text.contains("shadow") => (
+            format!("{wrapper} {}", task("shadowJar")),
+            format!("{prefix}build/libs/*-all.jar"),
+        ),
+        _ if text.contains("application") => {
+            let name = scan
+                .text("settings.gradle")
+                .or_else(|| scan.text("settings.gradle.kts"))
+                .and_then(|text| {
+                    let at = text.find("rootProject.name")?;
+                    text[at..].split(['"', '\'']).nth(1).map(str::to_owned)
+                });
+            let name = if folder.is_empty() {
+                name.unwrap_or_else(|| "app".to_owned())
+            } else {
+                crate::scan::base_name(folder).to_owned()
+            };
+            (
+                format!("{wrapper} {}", task("installDist")),
+                format!("{prefix}build/install/{name}/bin/{name}"),
+            )
+        }
+        _ => (
+            format!("{wrapper} {} -x test", task("build")),
+            format!("{prefix}build/libs/*.jar"),
+        ),
+    }
+}
+
+fn listens_on(scan: &Scan<'_>, row: Option<(&str, &str, u16)>) -> Fact<u16> {
+    const KEYS: &[&str] = &["server.port", "quarkus.http.port", "micronaut.server.port"];
+    for name in ["application.properties", "application-prod.properties"] {
+        for path in scan.named(name, 6) {
+            let Some(text) = scan
+                .text(path)
+                .filter(|_| path.contains("main/") || !path.contains("src/"))
+            else {
+                continue;
+            };
+            for (index, line) in text.lines().enumerate() {
+                let Some((key, value)) = line.split_once('=') else {
+                    continue;
+                };
+                if KEYS.contains(&key.trim()) {
+                    if let Some(port) = number(value) {
+                        return Fact::new(
+                            port,
+                            88,
+                            Evidence::line(
+                                path,
+                                u32::try_from(index + 1).ok(),
+                                "the server's port",
+                            ),
+                        );
+                    }
+                }
+            }
+        }
+    }
+    for name in ["application.yml", "application.yaml"] {
+        for path in scan
+            .named(name, 6)
+            .into_iter()
+            .filter(|path| path.contains("main/") || !path.contains("src/"))
+        {
+            let Some(value) = scan.yaml(path) else {
+                continue;
+            };
+            let found = [
+                "/server/port",
+                "/quarkus/http/port",
+                "/micronaut/server/port",
+                "/ktor/deployment/port",
+            ]
+            .iter()
+            .find_map(|pointer| value.pointer(pointer));
+            let port = found.and_then(|value| {
+                value
+                    .as_u64()
+                    .and_then(|port| u16::try_from(port).ok())
+                    .or_else(|| number(value.as_str()?))
+            });
+            if let Some(port) = port.filter(|port| *port > 0) {
+                return Fact::new(port, 88, scan.evidence(path, "port:", "the server's port"));
+            }
+        }
+    }
+    if row.is_none_or(|row| !["spring-boot", "quarkus", "micronaut"].contains(&row.0)) {
+        let files = code::sources(scan, &[".java", ".kt", ".scala", "application.conf"], 9);
+        if let Some(found) = port::in_sources(scan, &files) {
+            return found;
+        }
+    }
+    port::default(
+        row.map_or(8080, |row| row.2),
+        row.map_or("servers on the JVM", |row| row.0),
+    )
+}
+
+/// `8080` of `${PORT:8080}` and of `8080`.
+fn number(value: &str) -> Option<u16> {
+    let value = value.trim().trim_end_matches('}');
+    value
+        .rsplit(':')
+        .next()?
+        .trim()
+        .parse()
+        .ok()
+        .filter(|port| *port > 0)
+}
+
+const DRIVERS: &[(&str, Database)] = &[
+    ("org.postgresql", Database::Postgres),
+    ("quarkus-jdbc-postgresql", Database::Postgres),
+    ("r2dbc-postgresql", Database::Postgres),
+    ("reactive-pg-client", Database::Postgres),
+    ("mysql-connector", Database::Mysql),
+    ("com.mysql", Database::Mysql),
+    ("quarkus-jdbc-mysql", Database::Mysql),
+    ("mariadb-java-client", Database::Mysql),
+    ("org.mariadb", Database::Mysql),
+    ("data-mongodb", Database::Mongodb),
+    ("mongodb-driver", Database::Mongodb),
+    ("data-redis", Database::Redis),
+    ("jedis", Database::Redis),
+    ("lettuce", Database::Redis),
+];
+
+fn needs(scan: &Scan<'_>, build: &Build) -> Fact<Vec<Database>> {
+    let mut needs = databases::Needs::default();
+    for (name, database) in DRIVERS {
+        if let Some(evidence) = uses(scan, build, name) {
+            needs.add(*database, evidence);
+        }
+    }
+    needs.add_env(scan);
+    needs.into_fact()
+}

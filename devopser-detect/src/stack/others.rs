@@ -1,0 +1,94 @@
+//! Languages that are recognised, so that nobody is told a wrong one, but for which little more is known yet.
+
+use devopser_core::model::report::{Evidence, Fact};
+
+use super::{Stack, databases, fact, found, port};
+use crate::rank::{Found, Strength};
+use crate::scan::{Scan, code};
+
+/// The detector of a language by its manifest.
+#[derive(Debug)]
+pub(crate) struct Others;
+
+/// Language, manifests (a leading `.` means an ending), package manager, build, start.
+const LANGUAGES: &[(&str, &[&str], &str, &str, &str)] = &[
+    (
+        "dart",
+        &["pubspec.yaml"],
+        "pub",
+        "dart compile exe bin/server.dart -o server",
+        "./server",
+    ), // https://dart.dev/server
+    (
+        "haskell",
+        &["stack.yaml", ".cabal", "package.yaml"],
+        "stack",
+        "stack install",
+        "stack run",
+    ), // https://docs.haskellstack.org
+    (
+        "crystal",
+        &["shard.yml"],
+        "shards",
+        "shards build --release",
+        "bin/app",
+    ),
+    (
+        "gleam",
+        &["gleam.toml"],
+        "gleam",
+        "gleam build",
+        "gleam run",
+    ),
+    (
+        "swift",
+        &["Package.swift"],
+        "swiftpm",
+        "swift build -c release",
+        "swift run -c release",
+    ),
+    ("zig", &["build.zig"], "zig", "zig build", "zig build run"),
+];
+
+impl Stack for Others {
+    fn id(&self) -> &'static str {
+        "others"
+    }
+
+    fn reads(&self) -> &'static [&'static str] {
+        &[
+            "pubspec.yaml",
+            "stack.yaml",
+            "package.yaml",
+            "shard.yml",
+            "gleam.toml",
+            "Package.swift",
+            "build.zig",
+        ]
+    }
+
+    fn detect(&self, scan: &Scan<'_>) -> Option<Found> {
+        let (row, path) = LANGUAGES.iter().find_map(|row| {
+            let path = row.1.iter().find_map(|name| match name.strip_prefix('.') {
+                Some(_) => scan.root_with(name).next(),
+                None => scan.first(&[*name]),
+            })?;
+            Some((row, path.to_owned()))
+        })?;
+        let evidence = Evidence::file(path, format!("a manifest of {}", row.0));
+        let mut detection = super::detection("others", row.0, evidence.clone());
+        detection.package_manager = fact(row.2, 85, evidence.clone());
+        detection.build_command = fact(row.3, 60, evidence.clone());
+        detection.start_command = fact(row.4, 60, evidence.clone());
+        detection.is_static = Some(Fact::new(false, 70, evidence));
+        let sources = code::sources(
+            scan,
+            &[".dart", ".hs", ".cr", ".gleam", ".swift", ".zig"],
+            3,
+        );
+        detection.port =
+            Some(port::in_sources(scan, &sources).unwrap_or_else(|| port::default(8080, row.0)));
+        detection.databases = Some(databases::none());
+        found(detection, Strength::Manifest)
+    }
+}

@@ -1,0 +1,292 @@
+//! PHP: Composer, its frameworks, and plain pages.
+
+use devopser_core::model::report::{Database, Detection, Evidence, Fact};
+use serde_json::Value;
+
+use super::{Stack, databases, fact, found, port, version};
+use crate::rank::{Found, Strength};
+use crate::scan::{Scan, procfile, versions};
+
+/// The PHP detector.
+#[derive(Debug)]
+pub(crate) struct Php;
+
+/// A framework: id, Composer package, a file that proves it as well, the folder that a web server serves.
+type Row = (&'static str, &'static str, &'static str, &'static str);
+
+/// The frameworks; the more specific first, since many require Symfony components.
+#[rustfmt::skip]
+const FRAMEWORKS: &[Row] = &[
+    ("laravel",      "laravel/framework",          "artisan",              "public"),  // https://laravel.com/docs/deployment
+    ("lumen",        "laravel/lumen-framework",    "artisan",              "public"),
+    ("drupal",       "drupal/core-recommended",    "web/core/lib/Drupal.php", "web"),  // https://www.drupal.org/docs/develop/using-composer
+    ("drupal",       "drupal/core",                "core/lib/Drupal.php",  "web"),
+    ("wordpress",    "roots/wordpress",            "wp-settings.php",      "web"),     // https://roots.io/bedrock/docs/
+    ("wordpress",    "johnpbloch/wordpress",       "wp-config-sample.php", ""),
+    ("craft",        "craftcms/cms",               "craft",                "web"),
+    ("statamic",     "statamic/cms",               "please",               "public"),
+    ("magento",      "magento/product-community-edition", "bin/magento",   "pub"),
+    ("typo3",        "typo3/cms-core",             "",                     "public"),
+    ("symfony",      "symfony/framework-bundle",   "config/bundles.php",   "public"),  // https://symfony.com/doc/current/deployment.html
+    ("symfony",      "symfony/symfony",            "",                     "public"),
+    ("cakephp",      "cakephp/cakephp",            "bin/cake",             "webroot"),
+    ("codeigniter",  "codeigniter4/framework",     "spark",                "public"),
+    ("yii",          "yiisoft/yii2",               "yii",                  "web"),
+    ("slim",         "slim/slim",                  "",                     "public"),  // https://www.slimframework.com/docs/v4/start/web-servers.html
+    ("mezzio",       "mezzio/mezzio",              "",                     "public"),
+    ("laminas",      "laminas/laminas-mvc",        "",                     "public"),
+];
+
+impl Stack for Php {
+    fn id(&self) -> &'static str {
+        "php"
+    }
+
+    fn reads(&self) -> &'static [&'static str] {
+        &[
+            "composer.json",
+            "composer.lock",
+            "index.php",
+            "artisan",
+            ".env.example",
+            "Procfile",
+            ".php-version",
+            ".tool-versions",
+            "wp-config-sample.php",
+        ]
+    }
+
+    fn detect(&self, scan: &Scan<'_>) -> Option<Found> {
+        let composer = scan.json("composer.json").filter(|value| value.is_object());
+        let page = scan.first(&[
+            "index.php",
+            "public/index.php",
+            "web/index.php",
+            "htdocs/index.php",
+            "www/index.php",
+            "html/index.php",
+            "src/index.php",
+            "public_html/index.php",
+        ]);
+        let evidence = match (&composer, page) {
+            (Some(_), _) => Evidence::file("composer.json", "the manifest of Composer"),
+            (None, Some(path)) => Evidence::file(path, "a page of PHP"),
+            (None, None) => Evidence::file(scan.root_with(".php").next()?, "a program of PHP"),
+        };
+        let mut detection = super::detection("php", "php", evidence.clone());
+        let requires = Requires(composer.as_deref());
+        let framework = framework(scan, &requires);
+        if let Some((row, evidence)) = &framework {
+            detection.framework = fact(row.0, 92, evidence.clone());
+        }
+        if composer.is_some() {
+            detection.package_manager = fact("composer", 95, evidence.clone());
+            detection.install_command = fact(
+                "composer install --no-dev --optimize-autoloader --no-interaction",
+                88,
+                evidence.clone(),
+            );
+        }
+        detection.version = pinned(scan, composer.as_deref());
+        detection.is_static = Some(Fact::new(false, 90, evidence.clone()));
+        detection.port = Some(port::default(80, "PHP behind a web server"));
+        detection.databases = Some(needs(
+            scan,
+            &requires,
+            framework.as_ref().map(|(row, _)| row.0),
+        ));
+        serve(
+            scan,
+            framework.as_ref().map(|(row, _)| **row),
+            page,
+            &requires,
+            &mut detection,
+        );
+        let strength = match (&framework, &composer, page) {
+            (Some(_), ..) => Strength::Entry,
+            (None, Some(_), Some(_)) => Strength::Manifest,
+            (None, Some(_), None) => Strength::Trace,
+            (None, None, Some(path)) if !scan.has("index.html") || path == "index.php" => {
+                Strength::Source
+            }
+            _ => Strength::Trace,
+        };
+        let strength = if framework.is_none()
+            && composer.is_some()
+            && detection.start_command.is_some()
+            && page.is_some()
+        {
+            Strength::Manifest
+        } else {
+            strength
+        };
+        found(detection, strength)
+    }
+}
+
+/// What a `composer.json` requires.
+struct Requires<'c>(Option<&'c Value>);
+
+impl Requires<'_> {
+    fn get(&self, name: &str) -> Option<&str> {
+        self.0?.get("require")?.get(name)?.as_str()
+    }
+
+    fn extensions(&self) -> Vec<String> {
+        let table = self
+            .0
+            .and_then(|value| value.get("require"))
+            .and_then(Value::as_object);
+        table
+            .into_iter()
+            .flat_map(|table| table.keys())
+            .filter_map(|name| name.strip_prefix("ext-"))
+            .map(str::to_owned)
+            .collect()
+    }
+}
+
+fn framework(scan: &Scan<'_>, requires: &Requires<'_>) -> Option<(&'static Row, Evidence)> {
+    let required = FRAMEWORKS.iter().find(|row| requires.get(row.1).is_some());
+    if let Some(row) = required {
+        return Some((
+            row,
+            scan.evidence(
+                "composer.json",
+                &format!("\"{}\"", row.1),
+                format!("requires {}", row.1),
+            ),
+        ));
+    }
+    // WordPress is not installed by Composer: its own files are the evidence (https://developer.wordpress.org/advanced-administration/before-install/howto-install/).
+    let marker = ["wp-settings.php", "wp-config-sample.php", "wp-load.php"]
+        .into_iter()
+        .find(|path| scan.has(path))?;
+    let row = FRAMEWORKS
+        .iter()
+        .find(|row| row.0 == "wordpress" && row.3.is_empty())?;
+    Some((row, Evidence::file(marker, "a file of WordPress")))
+}
+
+fn pinned(scan: &Scan<'_>, composer: Option<&Value>) -> Option<Fact<String>> {
+    let at = |pointer: &str, key: &str| {
+        let text = composer?.pointer(pointer)?.as_str()?.to_owned();
+        Some((
+            text,
+            scan.evidence(
+                "composer.json",
+                &format!("\"{key}\""),
+                format!("{key} of composer.json"),
+            ),
+        ))
+    };
+    version(
+        "php",
+        [
+            versions::pinned(scan, &[".php-version"], &["php"]),
+            at("/config/platform/php", "php"),
+            at("/require/php", "php"),
+        ],
+    )
+}
+
+/// The folder that is served, and the command for hosts without a web server: PHP's own
+/// (<https://www.php.net/manual/en/features.commandline.webserver.php>).
+fn serve(
+    scan: &Scan<'_>,
+    row: Option<Row>,
+    page: Option<&str>,
+    requires: &Requires<'_>,
+    into: &mut Detection,
+) {
+    let usual = row
+        .map(|row| row.3)
+        .filter(|folder| folder.is_empty() || scan.has_folder(folder));
+    let folder = usual
+        .map(str::to_owned)
+        .or_else(|| page.map(|path| crate::scan::folder_of(path).to_owned()))
+        .unwrap_or_default();
+    into.hints.insert("root".to_owned(), folder.clone());
+    into.hints
+        .insert("extensions".to_owned(), requires.extensions().join(" "));
+    if scan.has("composer.lock") {
+        into.hints
+            .insert("lock".to_owned(), "composer.lock".to_owned());
+    }
+    if scan
+        .package()
+        .is_some_and(|package| package.script("build").is_some())
+    {
+        into.hints.insert("assets".to_owned(), "true".to_owned());
+        into.build_command = fact(
+            "npm run build",
+            70,
+            scan.in_package("build", "the build script of the assets"),
+        );
+    }
+    if let Some(web) = procfile::process(scan, "web") {
+        into.start_command = Some(web);
+        return;
+    }
+    let root = if folder.is_empty() {
+        String::new()
+    } else {
+        format!(" -t {folder}")
+    };
+    let evidence = page.map_or_else(
+        || Evidence::file("composer.json", "what is served"),
+        |path| Evidence::file(path, "the front page"),
+    );
+    let command = match row.map(|row| row.0) {
+        Some("laravel") => "php artisan serve --host=0.0.0.0 --port=$PORT".to_owned(),
+        _ => format!("php -S 0.0.0.0:$PORT{root}"),
+    };
+    into.start_command = fact(command, 70, evidence);
+}
+
+const WORDS: &[(&str, Database)] = &[
+    ("\"ext-pdo_pgsql\"", Database::Postgres),
+    ("\"ext-pgsql\"", Database::Postgres),
+    ("\"ext-pdo_mysql\"", Database::Mysql),
+    ("\"ext-mysqli\"", Database::Mysql),
+    ("\"ext-redis\"", Database::Redis),
+    ("\"predis/predis\"", Database::Redis),
+    ("\"ext-mongodb\"", Database::Mongodb),
+    ("\"mongodb/mongodb\"", Database::Mongodb),
+    ("\"mongodb/laravel-mongodb\"", Database::Mongodb),
+];
+
+const SOURCE_WORDS: &[(&str, Database)] = &[
+    ("mysql:host", Database::Mysql),
+    ("new mysqli(", Database::Mysql),
+    ("mysqli_connect(", Database::Mysql),
+    ("mysql://", Database::Mysql),
+    ("pgsql:host", Database::Postgres),
+    ("pg_connect(", Database::Postgres),
+    ("postgresql://", Database::Postgres),
+    ("postgres://", Database::Postgres),
+    ("new Redis(", Database::Redis),
+    ("MongoDB\\Client", Database::Mongodb),
+    ("mysql:dbname", Database::Mysql),
+];
+
+fn needs(scan: &Scan<'_>, requires: &Requires<'_>, framework: Option<&str>) -> Fact<Vec<Database>> {
+    let mut needs = databases::Needs::default();
+    if framework == Some("wordpress") {
+        needs.add(
+            Database::Mysql,
+            Evidence::file("", "WordPress keeps everything in MySQL"),
+        );
+    }
+    if requires.0.is_some() {
+        needs.add_words(scan, "composer.json", WORDS);
+    }
+    // Symfony commits its defaults to `.env` (https://symfony.com/doc/current/configuration.html#configuring-environment-variables-in-env-files).
+    needs.add_env(scan);
+    if framework.is_none() || framework == Some("slim") {
+        for path in crate::scan::code::sources(scan, &[".php", ".inc"], 4) {
+            needs.add_words(scan, path, SOURCE_WORDS);
+        }
+    }
+    needs.into_fact()
+}

@@ -1,0 +1,404 @@
+//! Rust: Cargo packages and workspaces.
+
+use std::rc::Rc;
+
+use devopser_core::model::report::{Database, Detection, Evidence, Fact};
+use serde_json::Value;
+
+use super::{Stack, databases, fact, found, port, version};
+use crate::rank::{Found, Strength};
+use crate::scan::{Scan, code, folder_of, versions};
+
+/// The Rust detector.
+#[derive(Debug)]
+pub(crate) struct Rust;
+
+/// Frameworks: id, crate, usual port; the one that its documentation's first example uses.
+const FRAMEWORKS: &[(&str, &str, u16)] = &[
+    ("leptos", "leptos_axum", 3000),
+    ("leptos", "leptos_actix", 3000),
+    ("dioxus", "dioxus-fullstack", 8080),
+    ("loco", "loco-rs", 5150),
+    ("rocket", "rocket", 8000),
+    ("actix", "actix-web", 8080),
+    ("axum", "axum", 3000),
+    ("poem", "poem", 3000),
+    ("salvo", "salvo", 8698),
+    ("warp", "warp", 3030),
+    ("tide", "tide", 8080),
+    ("gotham", "gotham", 7878),
+    ("ntex", "ntex", 8080),
+    ("thruster", "thruster", 4321),
+    ("hyper", "hyper", 3000),
+];
+
+/// A package of the workspace with a program in it.
+struct Member {
+    path: String,
+    manifest: Rc<Value>,
+}
+
+impl Stack for Rust {
+    fn id(&self) -> &'static str {
+        "rust"
+    }
+
+    fn reads(&self) -> &'static [&'static str] {
+        &[
+            "Cargo.toml",
+            "Cargo.lock",
+            "rust-toolchain",
+            "rust-toolchain.toml",
+            "main.rs",
+            "Rocket.toml",
+            ".env.example",
+            "Procfile",
+        ]
+    }
+
+    fn detect(&self, scan: &Scan<'_>) -> Option<Found> {
+        let manifest = scan.toml("Cargo.toml")?;
+        let evidence = Evidence::file("Cargo.toml", "the manifest of Cargo");
+        let mut detection = super::detection("rust", "rust", evidence.clone());
+        detection.package_manager = fact("cargo", 95, evidence.clone());
+        detection.install_command = fact("cargo fetch", 80, evidence.clone());
+        detection.version = pinned(scan, &manifest);
+        let exact = detection.version.as_ref().filter(|fact| {
+            fact.evidence
+                .iter()
+                .any(|evidence| evidence.path != "Cargo.toml")
+        });
+        if let Some(toolchain) = exact.map(|fact| fact.value.clone()) {
+            detection.hints.insert("toolchain".to_owned(), toolchain);
+        }
+        detection.is_static = Some(Fact::new(false, 85, evidence));
+        let members = members(scan, &manifest);
+        let framework = framework(scan, &members);
+        if let Some((row, evidence)) = &framework {
+            if row.0 != "hyper" {
+                detection.framework = fact(row.0, 88, evidence.clone());
+            }
+        }
+        detection.port = Some(listens_on(scan, framework.as_ref().map(|(row, _)| **row)));
+        detection.databases = Some(needs(scan, &members));
+        let program = program(scan, &members, framework.as_ref().map(|(row, _)| row.1));
+        let strength = match (&program, &framework) {
+            (Some(_), Some(_)) => Strength::Framework,
+            (Some(_), None) | (None, Some(_)) => Strength::Manifest,
+            (None, None) => Strength::Trace,
+        };
+        if let Some((package, binary, evidence)) = program {
+            commands(scan, &members, &package, &binary, &evidence, &mut detection);
+        }
+        found(detection, strength)
+    }
+}
+
+fn commands(
+    scan: &Scan<'_>,
+    members: &[Member],
+    package: &str,
+    binary: &str,
+    evidence: &Evidence,
+    into: &mut Detection,
+) {
+    let single = members.len() == 1 && scan.has("Cargo.toml");
+    let build = if single {
+        "cargo build --release".to_owned()
+    } else {
+        format!("cargo build --release --package {package}")
+    };
+    into.build_command = fact(build, 85, evidence.clone());
+    into.start_command = fact(format!("./target/release/{binary}"), 85, evidence.clone());
+    into.hints.insert("binary".to_owned(), binary.to_owned());
+    let assets: Vec<&str> = [
+        "assets",
+        "static",
+        "templates",
+        "public",
+        "migrations",
+        "config",
+        "configuration",
+        "Rocket.toml",
+        "dist",
+        "www",
+    ]
+    .into_iter()
+    .filter(|path| scan.has(path) || scan.has_folder(path))
+    .collect();
+    into.hints.insert("assets".to_owned(), assets.join(" "));
+    let links = |name: &str| {
+        members
+            .iter()
+            .any(|member| dependency(&member.manifest, name).is_some())
+            || scan
+                .line_of("Cargo.lock", &format!("name = \"{name}\""))
+                .is_some()
+    };
+    let mut system = Vec::new();
+    for (name, packages) in [
+        (
+            "openssl-sys",
+            "build:libssl-dev build:pkg-config run:libssl3",
+        ),
+        ("pq-sys", "build:libpq-dev run:libpq5"),
+        (
+            "mysqlclient-sys",
+            "build:default-libmysqlclient-dev run:libmariadb3",
+        ),
+        (
+            "libsqlite3-sys",
+            "build:libsqlite3-dev build:pkg-config run:libsqlite3-0",
+        ),
+        ("prost-build", "build:protobuf-compiler"),
+        ("bindgen", "build:libclang-dev"),
+    ] {
+        if links(name) {
+            system.push(packages);
+        }
+    }
+    into.hints.insert("system".to_owned(), system.join(" "));
+}
+
+fn pinned(scan: &Scan<'_>, manifest: &Value) -> Option<Fact<String>> {
+    let channel = |path: &str| {
+        let channel = scan
+            .toml(path)?
+            .pointer("/toolchain/channel")?
+            .as_str()?
+            .to_owned();
+        Some((
+            channel,
+            scan.evidence(path, "channel", "the toolchain file"),
+        ))
+    };
+    let least = manifest
+        .pointer("/package/rust-version")
+        .or_else(|| manifest.pointer("/workspace/package/rust-version"))
+        .and_then(Value::as_str);
+    let least = least.map(|text| {
+        (
+            text.to_owned(),
+            scan.evidence("Cargo.toml", "rust-version", "rust-version of Cargo.toml"),
+        )
+    });
+    version(
+        "rust",
+        [
+            channel("rust-toolchain.toml"),
+            channel("rust-toolchain"),
+            versions::one_line(scan, "rust-toolchain"),
+            versions::tool(scan, &["rust"]),
+            least,
+        ],
+    )
+}
+
+/// The package of the root and the members of the workspace (<https://doc.rust-lang.org/cargo/reference/workspaces.html>).
+fn members(scan: &Scan<'_>, root: &Rc<Value>) -> Vec<Member> {
+    let mut found = Vec::new();
+    if root.get("package").is_some() {
+        found.push(Member {
+            path: "Cargo.toml".to_owned(),
+            manifest: Rc::clone(root),
+        });
+    }
+    if root.get("workspace").is_some() {
+        for path in scan
+            .named("Cargo.toml", 4)
+            .into_iter()
+            .filter(|path| *path != "Cargo.toml" && !code::is_test(path))
+            .take(60)
+        {
+            if let Some(manifest) = scan.toml(path) {
+                found.push(Member {
+                    path: path.to_owned(),
+                    manifest,
+                });
+            }
+        }
+    }
+    found
+}
+
+fn dependency<'m>(manifest: &'m Value, name: &str) -> Option<&'m Value> {
+    manifest
+        .get("dependencies")
+        .and_then(|table| table.get(name))
+        .or_else(|| {
+            manifest
+                .pointer("/workspace/dependencies")
+                .and_then(|table| table.get(name))
+        })
+}
+
+fn framework(
+    scan: &Scan<'_>,
+    members: &[Member],
+) -> Option<(&'static (&'static str, &'static str, u16), Evidence)> {
+    let root = scan.toml("Cargo.toml");
+    FRAMEWORKS.iter().find_map(|row| {
+        let member = members
+            .iter()
+            .find(|member| dependency(&member.manifest, row.1).is_some())
+            .map(|member| member.path.as_str());
+        let path = member.or_else(|| {
+            root.as_ref()
+                .and_then(|root| dependency(root, row.1))
+                .map(|_| "Cargo.toml")
+        })?;
+        Some((
+            row,
+            scan.evidence(path, row.1, format!("depends on {}", row.1)),
+        ))
+    })
+}
+
+/// The package and the program that serve: `[[bin]]`, `default-run`, or `src/main.rs` under the package's name.
+fn program(
+    scan: &Scan<'_>,
+    members: &[Member],
+    framework: Option<&str>,
+) -> Option<(String, String, Evidence)> {
+    let mut programs: Vec<(u8, String, String, Evidence)> = Vec::new();
+    for member in members {
+        let Some(package) = member
+            .manifest
+            .pointer("/package/name")
+            .and_then(Value::as_str)
+        else {
+            continue;
+        };
+        let folder = folder_of(&member.path);
+        let main = if folder.is_empty() {
+            "src/main.rs".to_owned()
+        } else {
+            format!("{folder}/src/main.rs")
+        };
+        let bins: Vec<&str> = member
+            .manifest
+            .get("bin")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .filter_map(|bin| bin.get("name")?.as_str())
+            .collect();
+        let default = member
+            .manifest
+            .pointer("/package/default-run")
+            .and_then(Value::as_str);
+        if bins.is_empty() && !scan.has(&main) {
+            continue;
+        }
+        let binary = default
+            .or_else(|| {
+                bins.iter().copied().find(|bin| {
+                    ["server", "web", "api", "main", "app"]
+                        .iter()
+                        .any(|name| bin.contains(name))
+                })
+            })
+            .or_else(|| bins.first().copied())
+            .unwrap_or(package);
+        let uses =
+            framework.is_some_and(|framework| dependency(&member.manifest, framework).is_some());
+        let named = ["server", "web", "api", "app", "backend"]
+            .iter()
+            .any(|name| package.contains(name));
+        let rank = u8::from(!uses) * 4 + u8::from(!folder.is_empty()) * 2 + u8::from(!named);
+        programs.push((
+            rank,
+            package.to_owned(),
+            binary.to_owned(),
+            Evidence::file(member.path.clone(), "the package with the program"),
+        ));
+    }
+    programs.sort_by_key(|(rank, ..)| *rank);
+    programs
+        .into_iter()
+        .next()
+        .map(|(_, package, binary, evidence)| (package, binary, evidence))
+}
+
+fn listens_on(scan: &Scan<'_>, row: Option<(&str, &str, u16)>) -> Fact<u16> {
+    if let Some(found) = port::in_env_example(scan) {
+        return found;
+    }
+    let mut files: Vec<&str> = [
+        "Rocket.toml",
+        "configuration/base.yaml",
+        "config/default.toml",
+        "config/default.yaml",
+        "config/config.hjson",
+        "config/defaults.hjson",
+    ]
+    .into_iter()
+    .filter(|path| scan.has(path))
+    .collect();
+    let sources = code::sources(scan, &[".rs"], 4);
+    let (first, rest): (Vec<&str>, Vec<&str>) = sources.into_iter().partition(|path| {
+        ["main.rs", "config.rs", "server.rs", "settings.rs"].contains(&crate::scan::base_name(path))
+    });
+    files.extend(first);
+    files.extend(rest);
+    port::in_sources(scan, &files).unwrap_or_else(|| {
+        port::default(
+            row.map_or(8080, |row| row.2),
+            row.map_or("Rust servers", |row| row.0),
+        )
+    })
+}
+
+const CRATES: &[(&str, Database)] = &[
+    ("tokio-postgres", Database::Postgres),
+    ("postgres", Database::Postgres),
+    ("deadpool-postgres", Database::Postgres),
+    ("diesel-async", Database::Postgres),
+    ("mysql", Database::Mysql),
+    ("mysql_async", Database::Mysql),
+    ("mysql_async_wasi", Database::Mysql),
+    ("mongodb", Database::Mongodb),
+    ("redis", Database::Redis),
+    ("fred", Database::Redis),
+    ("deadpool-redis", Database::Redis),
+    ("bb8-redis", Database::Redis),
+];
+
+fn needs(scan: &Scan<'_>, members: &[Member]) -> Fact<Vec<Database>> {
+    let mut needs = databases::Needs::default();
+    for member in members {
+        for (name, database) in CRATES {
+            if dependency(&member.manifest, name).is_some() {
+                needs.add(
+                    *database,
+                    scan.evidence(&member.path, name, format!("depends on {name}")),
+                );
+            }
+        }
+        // Clients of several databases say which one among their features.
+        for name in ["sqlx", "diesel", "sea-orm"] {
+            let Some(dependency) = dependency(&member.manifest, name) else {
+                continue;
+            };
+            let features: Vec<&str> = dependency
+                .get("features")
+                .and_then(Value::as_array)
+                .into_iter()
+                .flatten()
+                .filter_map(Value::as_str)
+                .collect();
+            for (feature, database) in
+                [("postgres", Database::Postgres), ("mysql", Database::Mysql)]
+            {
+                if features.iter().any(|known| known.contains(feature)) {
+                    needs.add(
+                        database,
+                        scan.evidence(&member.path, name, format!("{name} with {feature}")),
+                    );
+                }
+            }
+        }
+    }
+    needs.add_env(scan);
+    needs.into_fact()
+}
