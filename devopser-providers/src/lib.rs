@@ -4,3 +4,5 @@
 pub mod docker;
 #[cfg(feature = "embedded")]
 pub mod embedded;
+#[cfg(feature = "local")]
+pub mod local;

@@ -190,7 +190,7 @@ pub(crate) async fn in_flight(router: &EmbeddedRouter, upstream: &Upstream) -> u
 
 /// Waits until `done`, for at most ten seconds.
 pub(crate) async fn until<F: Future<Output = bool>>(what: &str, mut done: impl FnMut() -> F) {
-    let end = tokio::time::Instant::now() + Duration::from_secs(10);
+    let end = tokio::time::Instant::now() + Duration::from_secs(60);
     while !done().await {
         assert!(tokio::time::Instant::now() < end, "not in time: {what}");
         tokio::time::sleep(Duration::from_millis(5)).await;
