@@ -23,7 +23,8 @@ struct Step {
     name: String,
     is_told: bool,
     is_ended: bool,
-    partial: Vec<u8>,
+    /// What stands after the last line end of standard output and of standard error.
+    partial: [Vec<u8>; 2],
     last: VecDeque<String>,
 }
 
@@ -41,7 +42,11 @@ impl BuildLog {
     pub(crate) fn lines(&mut self, event: BuildEvent) -> Vec<String> {
         match event {
             BuildEvent::Vertex(vertex) => self.vertex(vertex),
-            BuildEvent::Output { vertex, data } => self.output(&vertex, &data),
+            BuildEvent::Output {
+                vertex,
+                is_error_stream,
+                data,
+            } => self.output(&vertex, usize::from(is_error_stream), &data),
             BuildEvent::Warning(text) => vec![format!("WARN: {text}")],
         }
     }
@@ -81,7 +86,8 @@ impl BuildLog {
             return lines;
         }
         step.is_ended = true;
-        lines.extend(step.take_partial());
+        lines.extend(step.take_partial(0));
+        lines.extend(step.take_partial(1));
         lines.push(if is_failure {
             format!("#{number} ERROR: {}", vertex.error)
         } else if vertex.cached {
@@ -95,15 +101,15 @@ impl BuildLog {
         lines
     }
 
-    fn output(&mut self, digest: &str, data: &[u8]) -> Vec<String> {
+    fn output(&mut self, digest: &str, stream: usize, data: &[u8]) -> Vec<String> {
         let step = self.step(digest);
         let mut lines = Vec::new();
         for byte in data {
-            if *byte == b'\n' || step.partial.len() >= LONGEST_LINE {
-                lines.extend(step.take_partial());
+            if *byte == b'\n' || step.partial[stream].len() >= LONGEST_LINE {
+                lines.extend(step.take_partial(stream));
             }
             if *byte != b'\n' {
-                step.partial.push(*byte);
+                step.partial[stream].push(*byte);
             }
         }
         lines
@@ -112,8 +118,8 @@ impl BuildLog {
 
 impl Step {
     /// The line that was collected; `None` when it is empty.
-    fn take_partial(&mut self) -> Option<String> {
-        let bytes = std::mem::take(&mut self.partial);
+    fn take_partial(&mut self, stream: usize) -> Option<String> {
+        let bytes = std::mem::take(&mut self.partial[stream]);
         let text = String::from_utf8_lossy(&bytes);
         // What a progress bar wrote last is what a person would see.
         let text = text.trim_end_matches('\r');
@@ -151,6 +157,7 @@ mod tests {
     fn output(name: &str, text: &str) -> BuildEvent {
         BuildEvent::Output {
             vertex: name.into(),
+            is_error_stream: false,
             data: text.into(),
         }
     }

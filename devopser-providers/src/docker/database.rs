@@ -292,7 +292,8 @@ fn url(database: Database, kind: &Kind, password: &Secret) -> Secret {
     let (scheme, port, password) = (kind.scheme, kind.port, password.expose());
     let host = names::database_word(database);
     Secret::new(match database {
-        Database::Redis => format!("{scheme}://:{password}@{host}:{port}/0"),
+        // Named: an empty user is taken literally by some clients.
+        Database::Redis => format!("{scheme}://default:{password}@{host}:{port}/0"),
         Database::Mongodb => {
             format!("{scheme}://{APP}:{password}@{host}:{port}/{APP}?authSource=admin")
         }
@@ -382,7 +383,7 @@ mod tests {
         for (database, expected) in [
             (Database::Postgres, "postgresql://app:pw@postgres:5432/app"),
             (Database::Mariadb, "mysql://app:pw@mariadb:3306/app"),
-            (Database::Redis, "redis://:pw@redis:6379/0"),
+            (Database::Redis, "redis://default:pw@redis:6379/0"),
             (
                 Database::Mongodb,
                 "mongodb://app:pw@mongodb:27017/app?authSource=admin",

@@ -122,7 +122,11 @@ pub(crate) struct BuildSpec {
 #[derive(Clone, Debug)]
 pub(crate) enum BuildEvent {
     Vertex(VertexEvent),
-    Output { vertex: String, data: Vec<u8> },
+    Output {
+        vertex: String,
+        is_error_stream: bool,
+        data: Vec<u8>,
+    },
     Warning(String),
 }
 

@@ -3,7 +3,13 @@
 #![cfg(feature = "docker")]
 
 mod build;
+#[expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
 mod clean;
+#[expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests are tests"
+)]
 mod database;
 mod run;
 #[expect(

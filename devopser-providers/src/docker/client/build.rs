@@ -56,7 +56,7 @@ impl Engine {
             ..Default::default()
         };
         let socket = self.socket.clone();
-        let answers: BoxStream<'static, _> = async_stream(docker, options);
+        let answers: BoxStream<'static, _> = owned_answers(docker, options);
         Ok(answers
             .map_err(move |e| super::error::map(&socket, "build", e))
             .map_ok(|info| stream::iter(events(info).into_iter().map(Ok)))
@@ -73,7 +73,7 @@ impl Engine {
 }
 
 /// The library's stream borrows its client; this one owns it.
-fn async_stream(
+fn owned_answers(
     docker: bollard::Docker,
     options: BuildImageOptions,
 ) -> BoxStream<'static, std::result::Result<BuildInfo, bollard::errors::Error>> {
@@ -107,6 +107,7 @@ fn events(info: BuildInfo) -> Vec<BuildEvent> {
     let mut events: Vec<BuildEvent> = vertexes.into_iter().map(vertex).collect();
     events.extend(logs.into_iter().map(|log| BuildEvent::Output {
         vertex: log.vertex,
+        is_error_stream: log.stream == 2,
         data: log.msg,
     }));
     events.extend(
