@@ -8,7 +8,8 @@
 //! included), processors and processes, an init process, and rotated logs. Its port is published on an ephemeral port of
 //! 127.0.0.1, which changes when it is restarted: ask [`Deployer::status`](devopser_core::provider::Deployer::status).
 //!
-//! Every type of the engine's client library stays in `client`.
+//! Every type of the engine's client library stays in `client`. That library writes the bodies of requests, the
+//! environment of containers among them, at the level `debug` under the target `bollard`: a host keeps it above that.
 
 mod build;
 mod build_error;

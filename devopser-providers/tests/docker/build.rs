@@ -163,8 +163,9 @@ fn secrets_are_mounted_and_stay_out_of_image_and_log() {
 #[test]
 fn a_step_that_fails_is_told_with_its_lines_and_leaves_nothing() {
     on_stage(|stage| async move {
-        let dockerfile =
-            format!("{BASE}RUN for n in $(seq 50); do echo line-$n; done; sleep 0.5; echo oops >&2; exit 7\n");
+        let dockerfile = format!(
+            "{BASE}RUN for n in $(seq 50); do echo line-$n; done; sleep 0.5; echo oops >&2; exit 7\n"
+        );
         let error = stage.build("1", &dockerfile).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::BuildFailed, "{error:?}");
         assert!(error.message().contains("exit code 7"), "{error:?}");

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use devopser_core::id::EnvName;
 use devopser_core::model::report::Database;
-use devopser_core::model::service::{EnvValue, Environment};
+use devopser_core::model::service::{EnvValue, Environment, SecretRef};
 use devopser_core::provider::LogOptions;
 use futures::TryStreamExt;
 
@@ -64,33 +65,24 @@ fn postgres_and_redis_are_ready_and_reached_by_the_app() {
             Database::Sqlite,
         ];
         let env = prepare(&stage, &wanted).await;
-        let passwords: Vec<String> = env
-            .values()
-            .filter_map(|value| match value {
-                EnvValue::Secret(name) => Some(name.0.clone()),
-                EnvValue::Plain(_) => None,
-            })
-            .collect();
-        assert!(!passwords.is_empty());
-        run_until(&stage, "pg", "postgres:17", "psql \"$DATABASE_URL\" -tc 'create table if not exists t(n int); insert into t values (1); ' && psql -tc \"select 'found ' || count(*) from t\"", &env, "found 1").await;
-        run_until(
-            &stage,
-            "redis",
-            "redis:8",
-            "redis-cli -u \"$REDIS_URL\" --no-auth-warning set key value",
-            &env,
-            "OK",
-        )
-        .await;
-        run_until(
-            &stage,
-            "noauth",
-            "redis:8",
-            "redis-cli -h \"$REDIS_HOST\" get key",
-            &env,
-            "NOAUTH",
-        )
-        .await;
+        let url = env.get(&EnvName::new("DATABASE_URL").unwrap());
+        assert!(matches!(url, Some(EnvValue::Secret(_))), "{url:?}");
+        let postgres = "psql \"$DATABASE_URL\" -tc \"select 'found ' || (40 + 2)\"";
+        run_until(&stage, "pg", "postgres:17", postgres, &env, "found 42").await;
+        let redis = "redis-cli -u \"$REDIS_URL\" --no-auth-warning set key value";
+        run_until(&stage, "redis", "redis:8", redis, &env, "OK").await;
+        let stranger = "redis-cli -h \"$REDIS_HOST\" get key";
+        run_until(&stage, "noauth", "redis:8", stranger, &env, "NOAUTH").await;
+    });
+}
+
+#[test]
+fn a_database_converges_keeps_its_data_and_is_not_published() {
+    on_stage(|stage| async move {
+        let wanted = [Database::Redis, Database::Postgres];
+        let env = prepare(&stage, &wanted).await;
+        let write = "psql -tc 'create table t(n int)' && psql -tc 'insert into t values (1)'";
+        run_until(&stage, "first", "postgres:17", write, &env, "INSERT 0 1").await;
 
         // Converges: the same containers, the same data, the same passwords.
         let ids = || {
@@ -111,28 +103,14 @@ fn postgres_and_redis_are_ready_and_reached_by_the_app() {
         // A container that was removed by hand comes back with its data.
         docker(&["rm", "-f", &before]);
         assert_eq!(prepare(&stage, &wanted).await, env);
-        run_until(
-            &stage,
-            "again",
-            "postgres:17",
-            "psql -tc \"select 'found ' || count(*) from t\"",
-            &env,
-            "found 1",
-        )
-        .await;
+        let read = "psql -tc \"select 'found ' || count(*) from t\"";
+        run_until(&stage, "again", "postgres:17", read, &env, "found 1").await;
 
         // Nothing of it is published, and the password of redis is not to be seen.
         let name = format!("{}-redis", stage.service.name);
         assert_eq!(docker(&["port", &name]), "");
-        let secret = stage
-            .ctx
-            .vault
-            .get(&devopser_core::model::service::SecretRef(format!(
-                "docker/{}/redis-password",
-                stage.service.name
-            )))
-            .await
-            .unwrap();
+        let reference = SecretRef(format!("docker/{}/redis-password", stage.service.name));
+        let secret = stage.ctx.vault.get(&reference).await.unwrap();
         assert!(!docker(&["inspect", &name]).contains(secret.expose()));
     });
 }
@@ -141,6 +119,7 @@ fn postgres_and_redis_are_ready_and_reached_by_the_app() {
 fn mariadb_is_ready_and_reached_by_the_app() {
     on_stage(|stage| async move {
         let env = prepare(&stage, &[Database::Mariadb]).await;
-        run_until(&stage, "db", "mariadb:11", "mariadb -h \"$DB_HOST\" -u \"$DB_USER\" -p\"$DB_PASSWORD\" \"$DB_NAME\" -e \"select concat('forty', 'two')\"", &env, "fortytwo").await;
+        let command = "mariadb -h \"$DB_HOST\" -u \"$DB_USER\" -p\"$DB_PASSWORD\" \"$DB_NAME\" -e \"select concat('forty', 'two')\"";
+        run_until(&stage, "db", "mariadb:11", command, &env, "fortytwo").await;
     });
 }
