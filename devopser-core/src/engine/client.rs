@@ -14,8 +14,8 @@ use crate::id::{DeploymentId, ReleaseId, Target, TenantId};
 use crate::model::deployment::{Action, CancelReason, Deployment};
 use crate::model::event::StoredEvent;
 use crate::model::plan::{DeploySpec, OverlapPolicy, Plan};
-use crate::model::record::{App, Desired, Expected, PageRequest, Release};
-use crate::model::service::{LogLine, ReleaseRef, ReleaseStatus, SecretRef, Stats};
+use crate::model::record::{App, Desired, Expected, PageRequest, Release, ReleaseState};
+use crate::model::service::{LogLine, ReleasePhase, ReleaseRef, ReleaseStatus, SecretRef, Stats};
 use crate::model::source::Source;
 use crate::provider::{BlobStoreExt, LogOptions, Provider};
 use crate::source::{Snapshot, snapshot_archive, snapshot_folder, unpack};
@@ -600,6 +600,14 @@ impl Engine {
                 .status(&self.shared.reading(target), reference)
                 .await
                 .ok();
+        }
+        // What was verified takes requests, whatever the provider's own first check still waits for.
+        if release.as_ref().is_some_and(|release| release.state == ReleaseState::Active)
+            && let Some(status) = &mut status
+            && status.phase == ReleasePhase::Starting
+            && status.restarts == 0
+        {
+            status.phase = ReleasePhase::Running;
         }
         let pending = parts.system.pending().await?;
         let under_way = pending
