@@ -602,7 +602,9 @@ impl Engine {
                 .ok();
         }
         // What was verified takes requests, whatever the provider's own first check still waits for.
-        if release.as_ref().is_some_and(|release| release.state == ReleaseState::Active)
+        if release
+            .as_ref()
+            .is_some_and(|release| release.state == ReleaseState::Active)
             && let Some(status) = &mut status
             && status.phase == ReleasePhase::Starting
             && status.restarts == 0

@@ -28,6 +28,9 @@ use crate::{Error, ErrorKind, Result};
 /// How often a compare-and-set is tried before it is given up.
 const WRITE_TRIES: usize = 20;
 
+/// How often a step says that it is alive.
+const BEAT_TIME: Duration = Duration::from_secs(5);
+
 /// What every step is called with: the parts of the engine, and the worker's lease.
 #[derive(Clone, Debug)]
 pub(crate) struct Steps {
@@ -326,16 +329,23 @@ async fn until_told<T: Send>(
     body: impl Future<Output = Result<T>> + Send,
 ) -> Result<T> {
     tokio::pin!(body);
+    // Polled beside the body, never before it goes on: both may wait for the database's one writer.
+    let beating = async {
+        loop {
+            tokio::time::sleep(BEAT_TIME).await;
+            cx.heartbeat(serde_json::Value::Null).await;
+        }
+    };
+    tokio::pin!(beating);
     let mut told = false;
-    let mut alive = tokio::time::interval(Duration::from_secs(5));
     loop {
         tokio::select! {
             result = &mut body => return result,
+            () = &mut beating => {}
             _ = cx.cancelled(), if !told => {
                 told = true;
                 ctx.cancel.cancel();
             }
-            _ = alive.tick() => cx.heartbeat(serde_json::Value::Null).await,
         }
     }
 }
