@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::{Notify, mpsc, watch};
 
-use super::replay::Message;
-use super::timer::locked;
+use super::replay::{Message, Signal, TERMINATE};
+use super::timer::{Busy, locked};
 use crate::{Error, ErrorKind, Result};
 
 /// Knows the drivers of this process and passes messages to them.
@@ -72,6 +72,16 @@ impl Hub {
         active
             .get(run)
             .is_some_and(|sender| sender.send(message).is_ok())
+    }
+
+    /// Passes a signal to the driver of the run, if it is here.
+    pub(super) fn pass(&self, run: &str, signal: Signal, busy: Busy) {
+        let message = if signal.name == TERMINATE {
+            Message::Terminate
+        } else {
+            Message::Signal(signal, busy)
+        };
+        self.send(run, message);
     }
 
     /// Tells those who wait for an end to look again.

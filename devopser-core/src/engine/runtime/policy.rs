@@ -176,6 +176,27 @@ impl StepError {
         }
     }
 
+    /// The same error, short enough for a journal: without its log, and with the beginning of its texts.
+    #[must_use]
+    pub(super) fn shortened(mut self) -> Self {
+        const LONGEST: usize = 4096;
+        let short = |text: &mut String| {
+            let cut = text.char_indices().nth(LONGEST).map(|(at, _)| at);
+            if let Some(at) = cut {
+                text.truncate(at);
+                text.push_str(" …");
+            }
+        };
+        short(&mut self.error.message);
+        self.error.remedy.as_mut().map(short);
+        self.error.log.clear();
+        self.error.context.truncate(16);
+        for (_, fact) in &mut self.error.context {
+            short(fact);
+        }
+        self
+    }
+
     /// Whether another attempt may help.
     #[must_use]
     pub fn retryable(&self) -> bool {

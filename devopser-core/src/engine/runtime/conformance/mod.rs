@@ -21,6 +21,7 @@ macro_rules! conformance_tests {
             attempts_are_counted_over_returned_errors
             a_crash_costs_no_attempt
             a_cancel_is_answered_by_every_call
+            a_cancelled_run_starts_no_step
             a_shielded_step_runs_in_spite_of_a_cancel
             a_cancel_replays_at_the_same_place
             a_panic_becomes_a_failure

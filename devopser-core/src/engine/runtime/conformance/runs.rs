@@ -350,6 +350,12 @@ pub async fn ended_runs_take_no_signals(runtime: Runtime) -> Result<()> {
         signal.map_err(|e| e.kind()),
         Err(ErrorKind::Conflict),
     )?;
+    let reserved = runtime.signal("run", "devopser.cancel", Value::Null).await;
+    same(
+        "reserved",
+        reserved.map_err(|e| e.kind()),
+        Err(ErrorKind::InvalidInput),
+    )?;
     runtime.cancel("run").await?;
     runtime.terminate("run").await?;
     same(

@@ -67,6 +67,25 @@ pub async fn a_cancel_is_answered_by_every_call(runtime: Runtime) -> Result<()> 
     same("log", stage.log(), log.map(String::from).to_vec())
 }
 
+/// A run that was cancelled before any worker took it starts no step but its compensation.
+pub async fn a_cancelled_run_starts_no_step(runtime: Runtime) -> Result<()> {
+    let stage = Stage::default();
+    let registry = Registry::new()
+        .pipeline("tested", 1, compensates)
+        .step_with("made", &stage, plain);
+    runtime.start("run", &pipeline(), Value::Null).await?;
+    runtime.cancel("run").await?;
+    let worker = Worker::start(&runtime, &registry);
+    let result = ended(&runtime, "run").await?;
+    worker.stop().await?;
+    same(
+        "kind",
+        result.map_err(|error| error.kind),
+        Err(StepErrorKind::Cancelled),
+    )?;
+    same("log", stage.log(), Vec::new())
+}
+
 async fn shielded(cx: &dyn DurableContext, _: Value) -> StepResult {
     let policy = StepPolicy::compensation();
     cx.step_with("shielded", json!(1), policy).await?;

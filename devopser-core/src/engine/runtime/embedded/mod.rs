@@ -25,7 +25,9 @@ use super::lease::ExecutorLease;
 use super::policy::StepError;
 use super::port::{BoxFut, DurableRuntime, RunState, RunStatus, Started, StepResult};
 use super::registry::{PipelineName, Registry};
-use super::replay::{CANCEL, Halt, Host, Message, RunInput, Signal, TERMINATE, check_size};
+use super::replay::{
+    CANCEL, Halt, Host, Message, RunInput, Signal, TERMINATE, check_signal, check_size,
+};
 use super::timer::RunTimer;
 use crate::clock::{Clock, SystemClock};
 use crate::{Error, ErrorKind, Result};
@@ -65,6 +67,8 @@ pub(super) struct Embedded {
     tables: Tables,
     lease: Arc<dyn ExecutorLease>,
     hub: Hub,
+    /// Who opened it: neither a lease nor SQLite outlives a fork.
+    process: u32,
 }
 
 impl EmbeddedRuntime {
@@ -89,6 +93,7 @@ impl EmbeddedRuntime {
             tables,
             lease,
             hub: Hub::default(),
+            process: std::process::id(),
         })))
     }
 
@@ -143,8 +148,9 @@ impl DurableRuntime for EmbeddedRuntime {
     }
 
     async fn signal(&self, id: &str, event: &str, payload: Value) -> Result<()> {
+        check_signal(event)?;
         check_size(&format!("the signal {event}"), &payload)?;
-        if self.0.send(id, event, &payload).await? {
+        if self.0.send(id, event, payload).await? {
             return Ok(());
         }
         self.0.row(id).await?;
@@ -155,7 +161,7 @@ impl DurableRuntime for EmbeddedRuntime {
     }
 
     async fn cancel(&self, id: &str) -> Result<()> {
-        if !self.0.send(id, CANCEL, &Value::Null).await? {
+        if !self.0.send(id, CANCEL, Value::Null).await? {
             self.0.row(id).await?;
         }
         Ok(())
@@ -164,7 +170,7 @@ impl DurableRuntime for EmbeddedRuntime {
     async fn terminate(&self, id: &str) -> Result<()> {
         self.0.row(id).await?;
         // First the word to whoever drives it, then the end: afterwards no signal is taken any more.
-        self.0.send(id, TERMINATE, &Value::Null).await?;
+        self.0.send(id, TERMINATE, Value::Null).await?;
         let provider = &self.0.provider;
         let ended = provider
             .set_workflow_status(id, durare::STATUS_CANCELLED, None, Some("ended by force"))
@@ -229,11 +235,15 @@ impl Embedded {
             .ok_or_else(|| Error::new(ErrorKind::NotFound, format!("there is no run {id}")))
     }
 
-    /// Keeps a signal and wakes who reads them; `false` when the run has ended or is unknown.
-    async fn send(&self, run: &str, name: &str, payload: &Value) -> Result<bool> {
-        let kept = self.tables.send(run, name, payload).await?;
-        self.hub.work.notify_one();
-        Ok(kept)
+    /// Keeps a signal and passes it on when its run is driven here; `false` when the run has ended or is unknown.
+    async fn send(&self, run: &str, name: &str, payload: Value) -> Result<bool> {
+        let Some(id) = self.tables.send(run, name, &payload).await? else {
+            return Ok(false);
+        };
+        let name = name.to_owned();
+        let signal = Signal { id, name, payload };
+        self.hub.pass(run, signal, SystemClock.busy());
+        Ok(true)
     }
 }
 

@@ -43,21 +43,21 @@ impl Tables {
         Ok(Self(pool))
     }
 
-    /// Keeps a signal; `false` when the run has ended or is unknown.
-    pub(super) async fn send(&self, run: &str, name: &str, payload: &Value) -> Result<bool> {
-        let sent = sqlx::query(
+    /// Keeps a signal and answers its number; `None` when the run has ended or is unknown.
+    pub(super) async fn send(&self, run: &str, name: &str, payload: &Value) -> Result<Option<i64>> {
+        sqlx::query_scalar(
             "INSERT INTO devopser_runtime_signals (run_id, name, payload)
              SELECT workflow_uuid, ?, ? FROM workflow_status
-             WHERE workflow_uuid = ? AND status = 'PENDING' AND application_version = ?",
+             WHERE workflow_uuid = ? AND status = 'PENDING' AND application_version = ?
+             RETURNING id",
         )
         .bind(name)
         .bind(payload.to_string())
         .bind(run)
         .bind(APP_VERSION)
-        .execute(&self.0)
+        .fetch_optional(&self.0)
         .await
-        .map_err(storage)?;
-        Ok(sent.rows_affected() > 0)
+        .map_err(storage)
     }
 
     /// Every signal of a run, in order.
@@ -160,15 +160,16 @@ impl Tables {
         Ok(())
     }
 
-    /// The other executors that have runs which have not ended.
-    pub(super) async fn other_executors(&self, own: &str) -> Result<Vec<String>> {
+    /// Who has runs of these workflows that have not ended: other executors, or [`NOBODY`].
+    pub(super) async fn executors(&self, workflows: &[String]) -> Result<Vec<String>> {
+        let workflows = Value::from(workflows.to_vec()).to_string();
         sqlx::query_scalar(
             "SELECT DISTINCT executor_id FROM workflow_status
-             WHERE status = 'PENDING' AND application_version = ? AND executor_id NOT IN (?, ?)",
+             WHERE status = 'PENDING' AND application_version = ?
+               AND name IN (SELECT value FROM json_each(?))",
         )
         .bind(APP_VERSION)
-        .bind(NOBODY)
-        .bind(own)
+        .bind(workflows)
         .fetch_all(&self.0)
         .await
         .map_err(storage)

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::super::port::BoxFut;
 use super::super::registry::{PipelineName, Registry};
-use super::super::replay::{Driver, End, Host, Message, Run, TERMINATE};
+use super::super::replay::{Driver, End, Host, Run};
 use super::super::timer::RunTimer;
 use super::journal::{DurareJournal, recovery};
 use super::{APP_VERSION, Embedded, NOBODY, storage};
@@ -43,30 +43,30 @@ pub(super) async fn run(
     registry: Registry,
     stop: BoxFut<'static, ()>,
 ) -> Result<()> {
+    if std::process::id() != embedded.process {
+        let text = "the runtime was opened by another process, before a fork";
+        return Err(Error::new(ErrorKind::ConfigInvalid, text)
+            .with_remedy("open the runtime in the process that runs the worker"));
+    }
     let place = embedded.hub.take_worker()?;
     // A worker before this one may have been dropped; what it drove ends soon.
     embedded.hub.empty().await;
+    let workflows = registry.pipelines().map(workflow_name).collect();
     let tokens = Tokens::default();
     let engine = engine(embedded, Arc::new(registry), &tokens).await?;
-    let mut worker = Worker {
+    let worker = Worker {
         embedded,
+        workflows,
         last_signal: embedded.tables.last_signal().await?,
-        looked: None,
-        halted: Halted {
-            engine,
-            tokens: tokens.clone(),
-        },
+        halted: Halted { engine, tokens },
     };
+    // What a worker of this process had that was dropped before.
     worker.take(&[embedded.lease.executor().to_owned()]).await?;
-    let mut stop = stop;
-    loop {
-        worker.look().await;
-        tokio::select! {
-            biased;
-            () = &mut stop => break,
-            () = embedded.hub.work.notified() => {}
-            () = tokio::time::sleep(LOOK_EVERY) => {}
-        }
+    tokio::select! {
+        biased;
+        () = stop => {}
+        () = worker.pass_signals() => {}
+        () = worker.take_runs() => {}
     }
     worker.go_down().await?;
     drop(worker);
@@ -96,63 +96,72 @@ impl Drop for Halted {
 
 struct Worker<'a> {
     embedded: &'a Arc<Embedded>,
+    workflows: Vec<String>,
     last_signal: i64,
-    looked: Option<Instant>,
     halted: Halted,
 }
 
 impl Worker<'_> {
-    /// Does what is to be done now. What fails is done again the next time.
-    async fn look(&mut self) {
-        if let Err(error) = self.pass_signals().await {
-            tracing::warn!(%error, "signals could not be read");
-        }
-        if let Err(error) = self.take(&[NOBODY.to_owned()]).await {
-            tracing::warn!(%error, "new runs could not be taken");
-        }
-        let due = self
-            .looked
-            .is_none_or(|looked| looked.elapsed() >= TAKE_OVER_EVERY);
-        if due {
-            if let Err(error) = self.take_over().await {
-                tracing::warn!(%error, "the runs of dead workers could not be taken");
+    /// Passes signals on that other processes wrote, for ever. What fails is done again the next time.
+    async fn pass_signals(&self) {
+        let mut last = self.last_signal;
+        loop {
+            match self.embedded.tables.signals_after(last).await {
+                Ok(signals) => {
+                    for (run, signal) in signals {
+                        last = signal.id;
+                        self.embedded.hub.pass(&run, signal, SystemClock.busy());
+                    }
+                }
+                Err(error) => tracing::warn!(%error, "signals could not be read"),
             }
-            self.looked = Some(Instant::now());
+            tokio::time::sleep(LOOK_EVERY).await;
         }
     }
 
-    async fn pass_signals(&mut self) -> Result<()> {
-        let signals = self.embedded.tables.signals_after(self.last_signal).await?;
-        for (run, signal) in signals {
-            self.last_signal = signal.id;
-            let message = if signal.name == TERMINATE {
-                Message::Terminate
-            } else {
-                Message::Signal(signal, SystemClock.busy())
-            };
-            self.embedded.hub.send(&run, message);
+    /// Takes new runs and those of dead workers, for ever. What fails is done again the next time.
+    async fn take_runs(&self) {
+        let mut looked: Option<Instant> = None;
+        loop {
+            let due = looked.is_none_or(|looked| looked.elapsed() >= TAKE_OVER_EVERY);
+            if due {
+                looked = Some(Instant::now());
+            }
+            if let Err(error) = self.take_free(due).await {
+                tracing::warn!(%error, "runs could not be taken");
+            }
+            tokio::select! {
+                () = self.embedded.hub.work.notified() => {}
+                () = tokio::time::sleep(LOOK_EVERY) => {}
+            }
         }
-        Ok(())
+    }
+
+    async fn take_free(&self, with_dead: bool) -> Result<()> {
+        let mut executors = self.embedded.tables.executors(&self.workflows).await?;
+        let own = self.embedded.lease.executor();
+        let new = executors.iter().any(|executor| executor == NOBODY);
+        executors.retain(|executor| executor != NOBODY && executor != own);
+        let mut free = Vec::new();
+        if with_dead && !executors.is_empty() {
+            free = self.embedded.lease.dead(&executors).await?;
+            if !free.is_empty() {
+                tracing::info!(dead = ?free, "taking over the runs of dead workers");
+            }
+        }
+        if new {
+            free.push(NOBODY.to_owned());
+        }
+        if free.is_empty() {
+            return Ok(());
+        }
+        self.take(&free).await
     }
 
     /// Takes the runs that these executors have; of several workers that try, one gets each run.
     async fn take(&self, executors: &[String]) -> Result<()> {
         let taken = self.halted.engine.recover_pending_for(executors).await;
         taken.map(|_| ()).map_err(|error| storage(&error))
-    }
-
-    async fn take_over(&self) -> Result<()> {
-        let own = self.embedded.lease.executor();
-        let others = self.embedded.tables.other_executors(own).await?;
-        if others.is_empty() {
-            return Ok(());
-        }
-        let dead = self.embedded.lease.dead(&others).await?;
-        if dead.is_empty() {
-            return Ok(());
-        }
-        tracing::info!(?dead, "taking over the runs of dead workers");
-        self.take(&dead).await
     }
 
     async fn go_down(&self) -> Result<()> {

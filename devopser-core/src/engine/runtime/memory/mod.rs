@@ -17,7 +17,7 @@ use super::hub::Hub;
 use super::policy::StepError;
 use super::port::{BoxFut, DurableRuntime, RunStatus, Started, StepResult};
 use super::registry::{PipelineName, Registry};
-use super::replay::{CANCEL, Halt, Host, Message, RunInput, Signal, check_size};
+use super::replay::{CANCEL, Halt, Host, Message, RunInput, Signal, check_signal, check_size};
 use super::timer::{RunTimer, VirtualClock, locked};
 use crate::clock::SystemClock;
 use crate::{Error, ErrorKind, Result};
@@ -134,6 +134,7 @@ impl DurableRuntime for MemoryRuntime {
     }
 
     async fn signal(&self, id: &str, event: &str, payload: Value) -> Result<()> {
+        check_signal(event)?;
         check_size(&format!("the signal {event}"), &payload)?;
         let signal = locked(&self.0.store).open(id)?.signal(event, payload)?;
         self.0.tell(id, signal);
@@ -196,8 +197,7 @@ impl DurableRuntime for MemoryRuntime {
 
 impl Memory {
     fn tell(&self, run: &str, signal: Signal) {
-        self.hub
-            .send(run, Message::Signal(signal, self.timer.busy()));
+        self.hub.pass(run, signal, self.timer.busy());
     }
 }
 

@@ -12,12 +12,13 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, JoinSet};
+use tracing::Instrument;
 
 use super::super::policy::{StepError, StepPolicy};
 use super::super::port::{BoxFut, CancelReason, StepContext, StepResult};
 use super::super::registry::ErasedStep;
 use super::super::timer::{Busy, RunTimer, locked};
-use super::context::{check_size, later};
+use super::context::{check_size, fitting, later};
 use super::{Host, Message};
 
 /// How often the progress of a step is kept at most.
@@ -237,9 +238,14 @@ async fn run_body(
 ) {
     let step = Arc::clone(&shared);
     let running = async { caught(&step.step, || body(&*step, input)).await };
-    let result = running.await.and_then(|value| {
-        check_size(&format!("the result of step {}", shared.step), &value).map(|()| value)
-    });
+    let span = tracing::info_span!(
+        "step",
+        run = shared.run,
+        step = shared.step,
+        attempt = shared.attempt
+    );
+    let result = running.instrument(span).await;
+    let result = fitting(&format!("the result of step {}", shared.step), result);
     // From here on it is the message that keeps the clock standing.
     let busy = shared.timer.busy();
     let done = (locked(&shared.busy).take(), locked(&shared.told).take());

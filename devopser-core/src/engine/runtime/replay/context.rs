@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use serde::Serialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -170,7 +171,16 @@ pub(in super::super) fn check_size(what: &str, value: &Value) -> Result<(), Step
     Err(StepError::runtime(ErrorKind::InvalidInput, text))
 }
 
-fn size_of_json(value: &Value) -> usize {
+/// A result that may pass: one that is too big becomes an error, an error that is too big becomes shorter.
+pub(super) fn fitting(what: &str, result: StepResult) -> StepResult {
+    match result {
+        Ok(value) => check_size(what, &value).map(|()| value),
+        Err(error) if size_of_json(&error) > MAX_PAYLOAD => Err(error.shortened()),
+        Err(error) => Err(error),
+    }
+}
+
+fn size_of_json<T: Serialize>(value: &T) -> usize {
     struct Count(usize);
     impl std::io::Write for Count {
         fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {

@@ -20,7 +20,7 @@ use super::policy::StepError;
 use super::port::StepResult;
 use super::registry::PipelineName;
 use super::timer::{Busy, RunTimer};
-use crate::Result;
+use crate::{Error, Result};
 
 pub(super) use context::check_size;
 pub(super) use driver::Driver;
@@ -29,11 +29,15 @@ pub(super) use driver::Driver;
 pub(super) const CANCEL: &str = "devopser.cancel";
 
 /// The reserved signal that tells another process that a run was ended by force.
-#[cfg_attr(
-    not(feature = "embedded"),
-    expect(dead_code, reason = "memory has one process")
-)]
 pub(super) const TERMINATE: &str = "devopser.terminate";
+
+/// Refuses the names of our own signals.
+pub(super) fn check_signal(event: &str) -> Result<()> {
+    if event.starts_with("devopser.") {
+        return Err(Error::invalid("event", "must not begin with devopser."));
+    }
+    Ok(())
+}
 
 /// What a run begins with. It never changes.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -17,7 +17,7 @@ use super::super::port::{BoxFut, CancelReason, DurableContext, StepResult};
 use super::super::registry::Registry;
 use super::super::timer::{Busy, RunTimer, locked};
 use super::bodies::{Bodies, Ended, panic_text};
-use super::context::{Asked, RunContext, State, check_size};
+use super::context::{Asked, RunContext, State, fitting};
 use super::signals::Signals;
 use super::{End, Event, Halt, Host, Journal, Message, Record, Run};
 use crate::{Error, ErrorKind};
@@ -132,9 +132,8 @@ impl<'a> Driver<'a> {
         };
         drop(running);
         self.finish().await?;
-        let name = self.run.pipeline.to_string();
-        Ok(result
-            .and_then(|value| check_size(&format!("the result of {name}"), &value).map(|()| value)))
+        let what = format!("the result of {}", self.run.pipeline);
+        Ok(fitting(&what, result))
     }
 
     async fn load(&mut self) -> Result<VecDeque<Record>, Stop> {
@@ -195,10 +194,18 @@ impl<'a> Driver<'a> {
     /// Waits for the next thing the pipeline can learn of, and appends it.
     async fn next_record(&mut self) -> Result<Record, Stop> {
         loop {
+            while let Ok(message) = self.inbox.try_recv() {
+                self.take(Some(message))?;
+            }
             self.show().await?;
             self.drop_unwanted();
-            self.start_bodies()?;
-            if let Some(event) = self.next_event() {
+            // Nothing starts while something is known that may change the pipeline's mind.
+            let mut event = self.next_event();
+            if event.is_none() {
+                self.start_bodies()?;
+                event = self.next_event();
+            }
+            if let Some(event) = event {
                 let record = Record {
                     at_ms: self.timer.now_ms().max(locked(&self.state).now_ms),
                     event,
