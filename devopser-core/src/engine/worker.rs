@@ -15,7 +15,7 @@ use super::watch::WATCH_TIME;
 use crate::id::TenantId;
 use crate::model::deployment::{CancelReason, DeploymentState};
 use crate::model::event::EventKind;
-use crate::model::record::{App, PageRequest};
+use crate::model::record::{App, Desired, PageRequest, ReleaseState};
 use crate::model::resource::Resource;
 use crate::pipeline::{Ending, Run};
 use crate::store::{DeploymentStoreExt, LeaseGrant, PendingRun, WORKER_LEASE};
@@ -418,7 +418,7 @@ impl Steps {
         Ok(())
     }
 
-    /// Removes what the ledger still has of apps that are gone, or that are being removed and have no run.
+    /// Removes what is left over: of apps that are gone or are being removed, of releases that failed or were replaced.
     async fn sweep(&self) -> Result<()> {
         let parts = &self.shared.parts;
         let busy: BTreeSet<_> = parts
@@ -428,16 +428,50 @@ impl Steps {
             .into_iter()
             .map(|run| run.target)
             .collect();
+        for app in all_apps(&self.shared).await? {
+            if !busy.contains(&app.target)
+                && let Err(error) = self.sweep_app(&app).await
+            {
+                tracing::warn!(app = %app.target, %error, "what is left of an app stays for now");
+            }
+        }
         for row in parts.system.resources(None).await? {
             if busy.contains(&row.target) || parts.records.app(&row.target).await?.is_some() {
                 continue;
             }
             if let Err(error) = self.sweep_row(&row).await {
-                tracing::warn!(kind = row.intent.kind, name = row.intent.name, %error, "a left-over stays");
+                tracing::warn!(kind = row.intent.kind, name = row.intent.name, %error, "a left-over stays for now");
                 parts
                     .system
                     .resource_failed(&row.id, &error.to_string(), self.lease.epoch())
                     .await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Does again what could not be done when a run ended.
+    async fn sweep_app(&self, app: &App) -> Result<()> {
+        let ctx = self.context(&app.target)?;
+        if app.desired == Desired::Removed {
+            return self.take_away(&ctx, app).await;
+        }
+        let provider = Arc::clone(self.provider(app)?);
+        let all = PageRequest {
+            offset: 0,
+            limit: 1000,
+        };
+        for found in self.shared.parts.records.releases(&app.target, all).await? {
+            let mut release = found.value;
+            let current = app.current_release.as_ref() == Some(&release.id);
+            match release.state {
+                ReleaseState::Pending if !current => self.undo_release(&ctx, app, release).await?,
+                ReleaseState::Active if !current && app.current_release.is_some() => {
+                    self.drain(&ctx, &provider, &release).await?;
+                    release.state = ReleaseState::Retired;
+                    self.put_release(&release).await?;
+                }
+                _ => {}
             }
         }
         Ok(())

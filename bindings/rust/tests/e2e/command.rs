@@ -41,6 +41,11 @@ impl Devopser {
         &self.tenant
     }
 
+    /// The folder of the state.
+    pub(crate) fn state(&self) -> &Path {
+        &self.state
+    }
+
     /// The database of the state.
     pub(crate) fn database(&self) -> PathBuf {
         self.state.join("devopser.db")

@@ -12,8 +12,11 @@
 )]
 
 mod apps;
+mod bad_input;
 mod command;
 mod docker;
+mod kill;
+mod load;
 mod scenario;
 mod web;
 
@@ -44,6 +47,26 @@ applications! {
     nestjs: "nestjs",
     nextjs: "nextjs",
     rust: "rust",
+}
+
+#[tokio::test]
+async fn a_kill_at_every_step_ends_live() {
+    kill::ends_live_whenever_it_is_killed().await;
+}
+
+#[tokio::test]
+async fn a_redeploy_under_load_loses_nothing() {
+    load::no_request_is_lost_in_a_redeploy().await;
+}
+
+#[tokio::test]
+async fn bad_input_has_a_clear_error_and_leaves_nothing() {
+    bad_input::is_told_clearly().await;
+}
+
+#[tokio::test]
+async fn an_engine_that_stops_in_a_build_is_told_and_cleaned_up_after() {
+    bad_input::an_engine_that_stops().await;
 }
 
 #[test]

@@ -266,11 +266,27 @@ impl Steps {
         Ok(())
     }
 
-    async fn undo_release(&self, ctx: &Context, app: &App, mut release: Release) -> Result<()> {
+    pub(crate) async fn undo_release(
+        &self,
+        ctx: &Context,
+        app: &App,
+        mut release: Release,
+    ) -> Result<()> {
         let deployer = Arc::clone(self.provider(app)?.deployer()?);
-        if let Some(reference) = release.reference.clone() {
+        // What was started but not noted is found at the provider.
+        let reference = match release.reference.clone() {
+            Some(reference) => Some(reference),
+            None if release.artifact.is_some() => {
+                let started = deployer.releases(ctx, &Self::service(app)).await?;
+                started
+                    .into_iter()
+                    .find(|started| started.release == release.id)
+            }
+            None => None,
+        };
+        if let Some(release) = reference {
             deployer
-                .destroy(ctx, DestroyRequest::Release { release: reference })
+                .destroy(ctx, DestroyRequest::Release { release })
                 .await?;
         }
         if let Some(artifact) = release.artifact.clone()

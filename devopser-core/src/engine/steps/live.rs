@@ -238,7 +238,12 @@ impl Steps {
     }
 
     /// Waits until no request is under way at a release, then removes what runs of it.
-    async fn drain(&self, ctx: &Context, provider: &Provider, release: &Release) -> Result<()> {
+    pub(crate) async fn drain(
+        &self,
+        ctx: &Context,
+        provider: &Provider,
+        release: &Release,
+    ) -> Result<()> {
         let Some(reference) = &release.reference else {
             return Ok(());
         };

@@ -1,0 +1,95 @@
+//! A redeploy under load: 32 connections for ten seconds, and not one request is lost.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::command::Devopser;
+use crate::{apps, web};
+
+const CONNECTIONS: usize = 32;
+const LOAD_TIME: Duration = Duration::from_secs(10);
+
+pub(crate) async fn no_request_is_lost_in_a_redeploy() {
+    if !crate::scenario::has_docker("redeploy under load") {
+        return;
+    }
+    let scratch = tempfile::tempdir().expect("a temporary folder can be made");
+    let tenant = format!("e2e-load-{}", std::process::id());
+    let devopser = Devopser::new(&scratch.path().join("state"), &tenant);
+    let source = scratch.path().join("express");
+    apps::make("express", &source);
+    let source_text = source.display().to_string();
+    let up = [
+        "up",
+        source_text.as_str(),
+        "--detach",
+        "--name",
+        "express",
+        "--provider",
+        "docker",
+    ];
+    let url = devopser.succeed(&up).await["url"]
+        .as_str()
+        .expect("a URL")
+        .to_owned();
+
+    let done = Arc::new(AtomicBool::new(false));
+    let (good, bad) = (
+        Arc::new(AtomicU64::new(0)),
+        Arc::new(std::sync::Mutex::new(Vec::new())),
+    );
+    let load: Vec<_> = (0..CONNECTIONS)
+        .map(|_| {
+            tokio::spawn(fetch_until(
+                url.clone(),
+                Arc::clone(&done),
+                Arc::clone(&good),
+                Arc::clone(&bad),
+            ))
+        })
+        .collect();
+    let began = Instant::now();
+    apps::expectation("express").change(&source);
+    devopser.succeed(&up).await;
+    tokio::time::sleep_until((began + LOAD_TIME).into()).await;
+    done.store(true, Ordering::SeqCst);
+    for task in load {
+        task.await.expect("a load task ends");
+    }
+    let (good, bad) = (
+        good.load(Ordering::SeqCst),
+        std::mem::take(&mut *bad.lock().expect("a lock")),
+    );
+    println!(
+        "{good} requests on {CONNECTIONS} connections in {:?}, {} failed",
+        began.elapsed(),
+        bad.len()
+    );
+    assert!(
+        bad.is_empty(),
+        "{} of {good} requests failed: {:?}",
+        bad.len(),
+        bad.first()
+    );
+    assert!(good > 100, "only {good} requests were made");
+    devopser.succeed(&["rm", "express"]).await;
+}
+
+async fn fetch_until(
+    url: String,
+    done: Arc<AtomicBool>,
+    good: Arc<AtomicU64>,
+    bad: Arc<std::sync::Mutex<Vec<String>>>,
+) {
+    let client = web::client();
+    while !done.load(Ordering::SeqCst) {
+        match web::fetch(&client, &url).await {
+            Ok((200, text)) if text.contains("Welcome to") => {
+                good.fetch_add(1, Ordering::SeqCst);
+            }
+            Ok((status, text)) => bad.lock().expect("a lock").push(format!("{status} {text}")),
+            Err(error) => bad.lock().expect("a lock").push(format!("{error:?}")),
+        }
+    }
+}
