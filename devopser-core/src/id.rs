@@ -230,21 +230,25 @@ fn is_stored_image(text: &str) -> bool {
 }
 
 impl AppName {
-    /// A valid name made from any text, such as a folder's name: lower case, other characters become `-`.
-    /// Falls back to `app` where nothing remains.
+    /// A valid name made from any text, such as a folder's name: lower case, other characters become `-`. What begins
+    /// with a digit gets `app-` before it; where nothing remains, it is `app`.
     #[must_use]
     pub fn from_text(text: &str) -> Self {
         let mut name = String::new();
         for c in text.chars().map(|c| c.to_ascii_lowercase()) {
-            if c.is_ascii_lowercase() || (c.is_ascii_digit() && !name.is_empty()) {
+            if c.is_ascii_digit() && name.is_empty() {
+                name.push_str("app-");
+            }
+            if c.is_ascii_lowercase() || c.is_ascii_digit() {
                 name.push(c);
             } else if !name.is_empty() && !name.ends_with('-') {
                 name.push('-');
             }
-            if name.len() == 40 {
+            if name.len() >= 40 {
                 break;
             }
         }
+        name.truncate(40);
         let name = name.trim_end_matches('-');
         Self(if name.is_empty() {
             "app".into()
@@ -418,7 +422,7 @@ mod tests {
     fn a_name_is_made_from_any_text() {
         for (text, name) in [
             ("My Shop!", "my-shop"),
-            ("123abc", "abc"),
+            ("123abc", "app-123abc"),
             ("…", "app"),
             ("a--b__c", "a-b-c"),
         ] {

@@ -140,7 +140,8 @@ impl Embedded {
             },
         )
         .await?;
-        self.lock = Some(lock);
+        // Without the lease the lock is given back: a lease of unknown origin ends by itself soon.
+        self.lock = worker.as_ref().map(|_| lock);
         Ok(worker)
     }
 

@@ -1,15 +1,19 @@
 //! Following a deployment: steps with their time, the build's output folded to one line on a terminal.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use devopser::id::DeploymentId;
-use devopser::{Deployment, Engine, EventKind, Result, StoredEvent, id::TenantId};
+use devopser::{Deployment, EventKind, Result, StoredEvent, id::TenantId};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::output::Output;
+use super::session::Session;
 
 /// How many of the last output lines are shown when a step fails and nothing better is known.
 const LAST_LINES: usize = 20;
+
+/// After this long without an event it is asked whether somebody still works.
+const QUIET_TIME: Duration = Duration::from_secs(2);
 
 /// Ctrl-C and the request to end, as one.
 #[derive(Debug)]
@@ -41,15 +45,17 @@ impl Interrupt {
     }
 }
 
-/// Prints what happens in a deployment until it has ended. Ctrl-C cancels it, and its end is waited for.
+/// Prints what happens in a deployment until it has ended. Ctrl-C cancels it, and its end is waited for. When nothing is
+/// heard for a while, it is made sure that somebody still works.
 pub(crate) async fn follow(
-    engine: &Engine,
+    session: &mut Session<'_>,
     tenant: &TenantId,
     id: &DeploymentId,
     interrupt: &mut Interrupt,
     verbose: bool,
     output: &Output,
 ) -> Result<Deployment> {
+    let engine = session.engine().clone();
     let mut printer = Printer::new(verbose, output);
     let mut following = engine.follow(tenant, id, 0);
     let mut asked = false;
@@ -60,6 +66,10 @@ pub(crate) async fn follow(
                 asked = true;
                 output.progress("cancelling; what was made is removed …");
                 engine.cancel(tenant, id).await?;
+                continue;
+            }
+            () = tokio::time::sleep(QUIET_TIME) => {
+                session.ensure_worker().await?;
                 continue;
             }
         };
@@ -115,7 +125,11 @@ impl<'a> Printer<'a> {
             }
             EventKind::StepFailed { step, error } => {
                 output.redrawn("");
-                output.progress(&format!("{} {step}", output.colour("31", "✗")));
+                output.progress(&format!(
+                    "{} {step:<9} {}",
+                    output.colour("31", "✗"),
+                    error.message
+                ));
                 if error.log.is_empty() && !self.verbose {
                     let from = self.recent.len().saturating_sub(LAST_LINES);
                     for line in &self.recent[from..] {

@@ -6,6 +6,7 @@ mod doctor;
 mod follow;
 mod output;
 mod serve;
+mod session;
 mod show;
 mod source;
 mod up;

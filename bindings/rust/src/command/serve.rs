@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use devopser::{Embedded, Error, ErrorKind, Result};
+use devopser::{Embedded, Error, ErrorKind, Result, Worker};
 
 use super::args::ServeArguments;
 use super::follow::Interrupt;
@@ -21,7 +21,7 @@ pub(crate) async fn serve(
 ) -> Result<u8> {
     log_to_stderr();
     let mut interrupt = Interrupt::new()?;
-    let Some(worker) = embedded.try_work().await? else {
+    let Some(worker) = begin(&mut embedded).await? else {
         return Err(Error::new(
             ErrorKind::Conflict,
             "another worker holds this state folder",
@@ -37,6 +37,17 @@ pub(crate) async fn serve(
     worker.stop().await;
     embedded.release();
     Ok(code)
+}
+
+/// Takes the lock; a command that looks whether it is held has it for a moment, so it is tried for a second.
+async fn begin(embedded: &mut Embedded) -> Result<Option<Worker>> {
+    for _ in 0..20 {
+        if let Some(worker) = embedded.try_work().await? {
+            return Ok(Some(worker));
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    Ok(None)
 }
 
 /// Ends once there is no app and nothing to do, if that is asked for.

@@ -1,22 +1,20 @@
 //! `devopser up`, `plan`, and the commands that change an app.
 
 use std::io::Write as _;
-use std::os::unix::process::CommandExt as _;
-use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use devopser::id::{DeploymentId, Target};
 use devopser::model::record::PageRequest;
-use devopser::{Deployment, DeploymentState, Embedded, Error, ErrorKind, Result, Worker};
+use devopser::{
+    DeploySpec, Deployment, DeploymentState, Embedded, Engine, Error, ErrorKind, Result,
+};
 use serde_json::json;
 
 use super::args::{AppArgument, Arguments, SpecArguments, UpArguments};
 use super::follow::{Interrupt, follow};
 use super::output::Output;
+use super::session::Session;
 use super::{BAD_INPUT, DONE, FAILED, code_of, source};
-
-/// How long a worker that was left behind may take to begin.
-const WORKER_TIME: Duration = Duration::from_secs(20);
 
 /// Says what `up` would do.
 pub(crate) async fn plan(
@@ -48,56 +46,43 @@ pub(crate) async fn plan(
 
 /// Takes a source to a live URL.
 pub(crate) async fn up(
-    mut embedded: Embedded,
+    embedded: Embedded,
     arguments: &Arguments,
     given: &UpArguments,
     output: &Output,
 ) -> Result<u8> {
     let mut interrupt = Interrupt::new()?;
     let spec = source::spec(embedded.engine(), arguments, &given.spec, output).await?;
+    let mut session = Session::begin(embedded, arguments, given.detach).await?;
+    let result = deploy(&mut session, spec, given.verbose, &mut interrupt, output).await;
+    session.end().await;
+    result
+}
+
+async fn deploy(
+    session: &mut Session<'_>,
+    spec: DeploySpec,
+    verbose: bool,
+    interrupt: &mut Interrupt,
+    output: &Output,
+) -> Result<u8> {
     let target = spec.target.clone();
     let began = Instant::now();
-    let worker = begin_work(&mut embedded, arguments, given.detach).await?;
-    let id = match embedded.engine().deploy(spec).await {
-        Ok(id) => id,
-        Err(error) => {
-            end_work(&mut embedded, worker).await;
-            return Err(error);
-        }
-    };
+    let id = session.engine().deploy(spec).await?;
     output.progress(&format!(
         "{} {target} ({id})",
         output.colour("1", "devopser up")
     ));
-    let result = follow(
-        embedded.engine(),
-        &target.tenant,
-        &id,
-        &mut interrupt,
-        given.verbose,
-        output,
-    )
-    .await;
-    let record = match result {
-        Ok(record) => record,
-        Err(error) => {
-            end_work(&mut embedded, worker).await;
-            return Err(error);
-        }
-    };
+    let record = follow(session, &target.tenant, &id, interrupt, verbose, output).await?;
     report(&record, began.elapsed(), output);
     let code = code_of_record(&record);
-    let Some(worker) = worker else {
-        return Ok(code);
-    };
-    if code == DONE {
+    if let Some(worker) = session.worker().filter(|_| code == DONE) {
         output.progress("It runs until Ctrl-C. `devopser up -d` leaves it running instead.");
         tokio::select! {
-            () = interrupt.wait() => stop_app(&embedded, &target, output).await?,
+            () = interrupt.wait() => stop_app(session.engine(), &target, output).await?,
             () = worker.ended() => output.progress("Another worker took over; the app goes on there."),
         }
     }
-    end_work(&mut embedded, Some(worker)).await;
     Ok(code)
 }
 
@@ -118,7 +103,7 @@ pub(crate) enum Act {
 
 /// Stops, starts, rolls back or removes an app. Where no worker is there, this process is one until it is done.
 pub(crate) async fn act(
-    mut embedded: Embedded,
+    embedded: Embedded,
     arguments: &Arguments,
     app: &AppArgument,
     act: Act,
@@ -127,25 +112,25 @@ pub(crate) async fn act(
     let mut interrupt = Interrupt::new()?;
     let target = target(arguments, app);
     // An unknown app is told before anything is started.
-    let before = embedded.engine().app(&target).await?;
-    let detach = !matches!(act, Act::Stop | Act::Rm) && !before.url.is_empty();
-    let worker = begin_work(&mut embedded, arguments, detach).await?;
+    embedded.engine().app(&target).await?;
+    let detach = !matches!(act, Act::Stop | Act::Rm);
+    let mut session = Session::begin(embedded, arguments, detach).await?;
     let began = Instant::now();
-    let result = carry_out(&embedded, &target, act, &mut interrupt, output).await;
-    end_work(&mut embedded, worker).await;
+    let result = carry_out(&mut session, &target, act, &mut interrupt, output).await;
+    session.end().await;
     let record = result?;
     report(&record, began.elapsed(), output);
     Ok(code_of_record(&record))
 }
 
 async fn carry_out(
-    embedded: &Embedded,
+    session: &mut Session<'_>,
     target: &Target,
     act: Act,
     interrupt: &mut Interrupt,
     output: &Output,
 ) -> Result<Deployment> {
-    let engine = embedded.engine();
+    let engine = session.engine().clone();
     let id = match act {
         Act::Stop => engine.stop(target).await?,
         Act::Start => engine.start(target).await?,
@@ -153,23 +138,22 @@ async fn carry_out(
         Act::Rm => engine.destroy(target).await?,
         Act::Rollback(number) => {
             engine
-                .rollback(target, release_of(embedded, target, number).await?)
+                .rollback(target, release_of(&engine, target, number).await?)
                 .await?
         }
     };
-    follow(engine, &target.tenant, &id, interrupt, false, output).await
+    follow(session, &target.tenant, &id, interrupt, false, output).await
 }
 
 async fn release_of(
-    embedded: &Embedded,
+    engine: &Engine,
     target: &Target,
     number: Option<u64>,
 ) -> Result<Option<devopser::id::ReleaseId>> {
     let Some(number) = number else {
         return Ok(None);
     };
-    let all = embedded
-        .engine()
+    let all = engine
         .releases(
             target,
             PageRequest {
@@ -200,74 +184,8 @@ pub(crate) fn target(arguments: &Arguments, app: &AppArgument) -> Target {
     }
 }
 
-/// Makes sure that somebody works: another process, one that is left behind, or this one.
-async fn begin_work(
-    embedded: &mut Embedded,
-    arguments: &Arguments,
-    detach: bool,
-) -> Result<Option<Worker>> {
-    if !detach {
-        return embedded.try_work().await;
-    }
-    if !embedded.has_worker()? {
-        leave_worker(arguments)?;
-        let deadline = Instant::now() + WORKER_TIME;
-        while !embedded.has_worker()? || embedded.engine().worker().await?.is_none() {
-            if Instant::now() > deadline {
-                return Err(
-                    Error::new(ErrorKind::Unavailable, "the worker did not begin")
-                        .with_remedy("Its output is in serve.log in the state folder."),
-                );
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    }
-    Ok(None)
-}
-
-async fn end_work(embedded: &mut Embedded, worker: Option<Worker>) {
-    if let Some(worker) = worker {
-        worker.stop().await;
-        embedded.release();
-    }
-}
-
-/// Starts `devopser serve` as a process of its own that outlives this one.
-fn leave_worker(arguments: &Arguments) -> Result<()> {
-    let failed = |source: std::io::Error| {
-        Error::new(ErrorKind::Unavailable, "a worker cannot be started").with_source(source)
-    };
-    let folder = super::state_folder(arguments)?;
-    let log = std::fs::OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(folder.join("serve.log"))
-        .map_err(failed)?;
-    let program = std::env::current_exe().map_err(failed)?;
-    let mut command = std::process::Command::new(program);
-    command
-        .arg("serve")
-        .arg("--until-idle")
-        .arg("--state")
-        .arg(&folder)
-        .current_dir(&folder);
-    if let Some(socket) = &arguments.docker_socket {
-        command.arg("--docker-socket").arg(socket);
-    }
-    if let Some(port) = arguments.alias_port {
-        command.arg("--alias-port").arg(port.to_string());
-    }
-    command
-        .stdin(Stdio::null())
-        .stdout(log.try_clone().map_err(failed)?)
-        .stderr(log)
-        .process_group(0);
-    command.spawn().map(|_| ()).map_err(failed)
-}
-
 /// Stops an app of `up` in the foreground.
-async fn stop_app(embedded: &Embedded, target: &Target, output: &Output) -> Result<()> {
-    let engine = embedded.engine();
+async fn stop_app(engine: &Engine, target: &Target, output: &Output) -> Result<()> {
     let id: DeploymentId = engine.stop(target).await?;
     engine
         .wait(&target.tenant, &id, Duration::from_secs(60))

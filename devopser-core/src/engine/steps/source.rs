@@ -385,7 +385,10 @@ impl Steps {
             .deployer()?
             .status(ctx, reference)
             .await?;
-        Ok((status.phase == ReleasePhase::Running).then_some(release))
+        // A provider whose own first check still waits says that it is starting.
+        let runs = matches!(status.phase, ReleasePhase::Running | ReleasePhase::Starting)
+            && status.upstream.is_some();
+        Ok(runs.then_some(release))
     }
 
     async fn write_release(
