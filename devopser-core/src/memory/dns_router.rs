@@ -43,6 +43,15 @@ impl MemoryCloud {
     }
 }
 
+impl MemoryCloud {
+    /// A record set as it is, whoever's it is.
+    #[must_use]
+    pub fn record_set(&self, name: &RecordName, record_type: RecordType) -> Option<RecordSet> {
+        let key = (name.clone(), record_type);
+        lock(&self.shared.state).zones.sets.get(&key).cloned()
+    }
+}
+
 fn thing_name(name: &RecordName, record_type: RecordType) -> String {
     format!("{name} {record_type:?}")
 }

@@ -1,6 +1,7 @@
 //! [`MemoryImageBuilder`]: reads a Dockerfile line by line and runs nothing of it.
 
 use std::path::Path;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -13,8 +14,8 @@ use crate::model::artifact::ImageArtifact;
 use crate::provider::{BuildRequest, Built, ImageBuilder, ProviderInfo};
 use crate::{Error, ErrorKind, Result};
 
-/// An image builder that runs nothing. A Dockerfile without `FROM` does not parse, `RUN false` fails, every other line is
-/// a step that succeeds; `EXPOSE` gives the image its port. The digest comes from the request and the folder's content.
+/// An image builder that runs nothing. A Dockerfile without `FROM` does not parse, `RUN false` fails, `RUN sleep 5`
+/// takes that long, every other line is a step that succeeds; `EXPOSE` gives the image its port. The digest comes from the request and the folder's content.
 #[derive(Clone, Debug)]
 pub struct MemoryImageBuilder {
     cloud: MemoryCloud,
@@ -115,7 +116,10 @@ async fn run_steps(ctx: &Context, steps: &[String]) -> Result<()> {
                     .with_log(vec![format!("[{}/{}] {step}", index + 1, steps.len())]),
             );
         }
-        tokio::task::yield_now().await;
+        match step.strip_prefix("RUN sleep ").map(str::parse) {
+            Some(Ok(seconds)) => ctx.sleep(Duration::from_secs(seconds)).await?,
+            _ => tokio::task::yield_now().await,
+        }
     }
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! [`MemorySourceBuilder`]: names what it would run, and runs nothing.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 
 use super::cloud::MemoryCloud;
@@ -12,7 +14,7 @@ use crate::provider::{ProviderInfo, SourceBuildRequest, SourceBuilder};
 use crate::{Error, ErrorKind, Result};
 
 /// A source builder that runs nothing and copies nothing: the artifact lies in the source's own folder. The command
-/// `false` fails, a program whose name begins with `missing-` is not installed, every other command succeeds.
+/// `false` fails, `sleep 5` takes that long, a program whose name begins with `missing-` is not installed, every other command succeeds.
 #[derive(Clone, Debug)]
 pub struct MemorySourceBuilder {
     cloud: MemoryCloud,
@@ -115,6 +117,11 @@ async fn run(ctx: &Context, commands: &Commands) -> Result<()> {
             Some("false") => "exited with 1".to_owned(),
             Some(program) if program.starts_with("missing-") => {
                 format!("\"{program}\" is not installed")
+            }
+            Some("sleep") => {
+                let seconds = command.get(1).and_then(|text| text.parse().ok());
+                ctx.sleep(Duration::from_secs(seconds.unwrap_or(1))).await?;
+                continue;
             }
             _ => {
                 tokio::task::yield_now().await;

@@ -29,11 +29,18 @@ pub trait Inventory: Debug + Send + Sync + 'static {
     fn info(&self) -> ProviderInfo;
 
     /// Everything whose mark begins with `mark_prefix` (an installation, or one target of it).
+    ///
+    /// # Behavior
+    /// - A thing that does not carry such a mark is not listed.
     async fn owned(&self, ctx: &Context, mark_prefix: &str) -> Result<Vec<OwnedThing>>;
 
     /// The thing as the provider knows it now; `None` when it is gone.
     async fn inspect(&self, ctx: &Context, kind: &str, name: &str) -> Result<Option<OwnedThing>>;
 
-    /// Removes it. What is absent is `Ok`; what does not carry our mark is left untouched.
+    /// Removes it.
+    ///
+    /// # Behavior
+    /// - Removing a thing twice is `Ok`.
+    /// - What does not carry the mark is left untouched.
     async fn remove(&self, ctx: &Context, thing: &OwnedThing) -> Result<()>;
 }

@@ -26,16 +26,25 @@ pub trait ServiceControl: Debug + Send + Sync + 'static {
     /// Who it is.
     fn info(&self) -> ProviderInfo;
 
-    /// Starts a stopped release. One that runs is left as it is.
+    /// Starts a stopped release.
+    ///
+    /// # Behavior
+    /// - A release that runs is left as it is.
     async fn start(&self, ctx: &Context, release: &ReleaseRef) -> Result<()>;
 
-    /// Asks it to end, and ends it after `grace`. One that is stopped or absent is `Ok`.
+    /// Asks it to end, and ends it after `grace`.
+    ///
+    /// # Behavior
+    /// - Stopping what is stopped or absent is `Ok`.
     async fn stop(&self, ctx: &Context, release: &ReleaseRef, grace: Duration) -> Result<()>;
 
     /// Stops and starts it.
     async fn restart(&self, ctx: &Context, release: &ReleaseRef, grace: Duration) -> Result<()>;
 
     /// What it wrote. The stream is made at once, the reading is in it.
+    ///
+    /// # Behavior
+    /// - A stream that follows ends when the context is cancelled.
     fn logs(
         &self,
         ctx: &Context,
