@@ -238,8 +238,10 @@ async fn price_list() {
         folder: setup.folder.path(),
         plan: Plan {
             report: Report::default(),
-            build: BuildPlan::Ready {
-                image: ImageRef::new("nginx").unwrap(),
+            build: BuildPlan::Image {
+                dockerfile: "FROM nginx\n".into(),
+                dockerignore: String::new(),
+                own_dockerfile: true,
             },
             app_port: 80,
             databases: vec![Database::Postgres],

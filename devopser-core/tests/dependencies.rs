@@ -1,4 +1,5 @@
 //! What may be in the dependency tree, and what may not.
+#![expect(clippy::expect_used, reason = "helpers of a test may unwrap")]
 
 use std::collections::BTreeSet;
 use std::process::Command;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::{Rig, cases, check, check_refused};
 use crate::context::CancellationToken;
-use crate::id::{Digest, ImageRef};
+use crate::id::Digest;
 use crate::model::artifact::Artifact;
 use crate::model::plan::BuildPlan;
 use crate::model::service::ServiceRef;
@@ -104,8 +104,10 @@ pub async fn output_is_told_line_by_line(fixture: &Fixture<'_>) -> Result<()> {
         "a program that is not installed",
     )?;
     let mut image = request(&rig, fixture.command)?;
-    image.plan = BuildPlan::Ready {
-        image: ImageRef::new("nginx")?,
+    image.plan = BuildPlan::Image {
+        dockerfile: "FROM scratch\n".into(),
+        dockerignore: String::new(),
+        own_dockerfile: true,
     };
     let unsupported = builder.build(&rig.ctx, image).await;
     check_refused(
