@@ -121,7 +121,14 @@ impl Steps {
                         tracing::warn!(app = %app.target, "the live release is gone at the provider");
                         None
                     }
-                    _ => status.upstream,
+                    _ => {
+                        // What an earlier worker started is watched by this one from now on, and what ended while no
+                        // worker watched is started again, where the provider leaves that to us.
+                        if let Err(error) = provider.deployer()?.activate(&ctx, reference).await {
+                            tracing::debug!(app = %app.target, %error, "the live release cannot be activated");
+                        }
+                        status.upstream
+                    }
                 }
             }
             (Some(_), _) => None,

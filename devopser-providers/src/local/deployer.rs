@@ -24,7 +24,7 @@ use super::runner::Slot;
 use super::state::{State, release_folder, releases};
 use super::supervisor::MOST_RESTARTS;
 use super::things::{FOLDER, PROCESS};
-use super::{Local, builder, end, name, port};
+use super::{Local, builder, end, name};
 
 /// How long a process may take to end when its release is removed.
 const GRACE: Duration = Duration::from_secs(10);
@@ -38,14 +38,15 @@ fn site_folder(release: &Path) -> PathBuf {
 }
 
 /// Where the requests of a release go, whether it runs or not.
-async fn upstream(folder: &Path, state: &State) -> Upstream {
+async fn upstream(slot: &Slot, state: &State) -> Upstream {
     match &state.artifact {
         Artifact::StaticSite(site) => Upstream::Folder {
-            path: site_folder(folder),
+            path: site_folder(&slot.folder),
             single_page_app: site.single_page_app,
         },
         _ => Upstream::Address {
-            address: port::answering(state.port)
+            address: slot
+                .answering(state)
                 .await
                 .unwrap_or(SocketAddr::new(Ipv4Addr::LOCALHOST.into(), state.port)),
         },
@@ -211,7 +212,7 @@ impl Local {
         status.restarts = state.restarts;
         status.started_at = state.started_at;
         if state.is_alive() {
-            if let Some(address) = port::answering(state.port).await {
+            if let Some(address) = slot.answering(&state).await {
                 status.phase = ReleasePhase::Running;
                 status.upstream = Some(Upstream::Address { address });
             } else {
@@ -356,7 +357,7 @@ impl Deployer for Local {
         let mut status = ReleaseStatus::of(ReleasePhase::Stopped);
         if state.wanted {
             status.phase = ReleasePhase::Running;
-            status.upstream = Some(upstream(&folder, &state).await);
+            status.upstream = Some(upstream(&self.slots.of(&folder), &state).await);
             status.started_at = state.started_at;
         }
         Ok(status)
@@ -367,14 +368,19 @@ impl Deployer for Local {
         let slot = self.slots.of(&folder);
         let _held = slot.lock.lock().await;
         let mut state = State::load(&folder)?.ok_or_else(|| error::no_release(&release.release))?;
-        if !state.activated {
+        let first = !state.activated;
+        if first {
             state.activated = true;
             state.save(&folder).await?;
         }
-        if state.wanted && matches!(state.artifact, Artifact::Process(_)) {
+        // What was started again too often is left alone: a person looks at it and starts it.
+        let left_alone = state.exit.is_some() && state.again_at.is_none() && !first;
+        let waits = state.again_at.is_some() && slot.is_watched();
+        let is_process = matches!(state.artifact, Artifact::Process(_));
+        if is_process && state.wanted && !left_alone && !waits {
             self.runner.ensure(ctx, &slot, &mut state).await?;
         }
-        Ok(upstream(&folder, &state).await)
+        Ok(upstream(&slot, &state).await)
     }
 
     async fn releases(&self, ctx: &Context, service: &ServiceRef) -> Result<Vec<ReleaseRef>> {

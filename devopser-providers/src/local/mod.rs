@@ -53,9 +53,10 @@ use things::Things;
 pub struct LocalConfig {
     /// A folder of the provider's own, absolute; it is made when needed.
     pub state_folder: PathBuf,
-    /// Where programs are looked for. Default: `/usr/local/bin:/usr/bin:/bin`.
-    pub path: String,
-    /// The home folder of programs, where package managers keep their caches. Default: `home` in the state folder.
+    /// Where programs are looked for, as in `PATH`. Default: `/usr/local/bin:/usr/bin:/bin`.
+    pub search_path: String,
+    /// The home folder of programs, where package managers keep their caches; it is made when needed. Default: `home` in
+    /// the state folder.
     pub home: PathBuf,
     /// The language of programs. Default: `C.UTF-8`.
     pub lang: String,
@@ -71,7 +72,7 @@ impl LocalConfig {
         Self {
             home: state_folder.join("home"),
             state_folder,
-            path: "/usr/local/bin:/usr/bin:/bin".into(),
+            search_path: "/usr/local/bin:/usr/bin:/bin".into(),
             lang: "C.UTF-8".into(),
             temporary: None,
         }

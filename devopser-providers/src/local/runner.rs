@@ -1,6 +1,7 @@
 //! Starts, adopts and stops the processes of releases. One worker at a time does.
 
 use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::{Arc, PoisonError};
@@ -17,7 +18,7 @@ use super::LocalConfig;
 use super::end::end;
 use super::error::{blocking, error};
 use super::log;
-use super::port::Ports;
+use super::port::{self, Ports};
 use super::proc::{self, Identity};
 use super::spawn::{Start, with_port};
 use super::state::{Exit, State};
@@ -32,6 +33,8 @@ pub(super) struct Slot {
     pub(super) folder: PathBuf,
     pub(super) lock: Mutex<()>,
     watch: std::sync::Mutex<Option<Watch>>,
+    /// Where the process was seen to answer. It is not asked again: a busy one may take no connection for a while.
+    answered: std::sync::Mutex<Option<(Identity, SocketAddr)>>,
 }
 
 #[derive(Debug)]
@@ -47,6 +50,20 @@ impl Slot {
         watch
             .as_ref()
             .is_some_and(|watch| !watch.task.is_finished())
+    }
+
+    /// Where the process of `state` answers; `None` before it does.
+    pub(super) async fn answering(&self, state: &State) -> Option<SocketAddr> {
+        let process = state.process.as_ref()?;
+        let seen = || self.answered.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((identity, address)) = seen().as_ref()
+            && identity == process
+        {
+            return Some(*address);
+        }
+        let address = port::answering(state.port).await?;
+        *seen() = Some((process.clone(), address));
+        Some(address)
     }
 
     /// Ends the watching and hands the process back.
@@ -73,6 +90,7 @@ impl Slots {
                 folder: folder.to_owned(),
                 lock: Mutex::default(),
                 watch: std::sync::Mutex::default(),
+                answered: std::sync::Mutex::default(),
             })
         });
         Arc::clone(slot)

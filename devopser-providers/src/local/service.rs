@@ -34,10 +34,16 @@ impl ServiceControl for Local {
             state.exit = None;
             state.save(&folder).await?;
         }
-        match state.artifact {
-            Artifact::Process(_) => self.runner.ensure(ctx, &slot, &mut state).await,
-            _ => Ok(()),
+        if !matches!(state.artifact, Artifact::Process(_)) {
+            return Ok(());
         }
+        if state.restarts > 0 {
+            // Whoever starts it wants to see how it does from now on.
+            state.restarts = 0;
+            state.recent.clear();
+            state.save(&folder).await?;
+        }
+        self.runner.ensure(ctx, &slot, &mut state).await
     }
 
     async fn stop(&self, ctx: &Context, release: &ReleaseRef, grace: Duration) -> Result<()> {

@@ -46,6 +46,8 @@ impl Start<'_> {
         let [name, arguments @ ..] = self.command else {
             return Err(Error::invalid("command", "must name a program"));
         };
+        // Without it package managers fail with errors of their own, which say enough.
+        let _ = fs::create_dir_all(&config.home);
         let program = find(name, self.folder, &path).ok_or_else(|| self.not_installed(name))?;
         let (stdout, stderr) = output().map_err(|source| self.not_started(name, source))?;
         let mut command = Command::new(program);
@@ -102,7 +104,7 @@ fn search_path(folder: &Path, config: &LocalConfig) -> String {
         .map(|tools| folder.join(tools))
         .filter(|tools| tools.is_dir())
         .map(|tools| tools.display().to_string());
-    own.chain([config.path.clone()])
+    own.chain([config.search_path.clone()])
         .collect::<Vec<_>>()
         .join(":")
 }

@@ -57,7 +57,7 @@ impl Bench {
     /// A worker whose things lie in `folder`, as an earlier worker may have left them.
     pub(crate) fn at(folder: &Path) -> Self {
         let config = LocalConfig {
-            path: std::env::var("PATH").unwrap(),
+            search_path: std::env::var("PATH").unwrap(),
             ..LocalConfig::new(folder.join("state"))
         };
         // The marks of tests that run at the same time must differ.
