@@ -60,6 +60,16 @@ const NAMES: &[&str] = &[
     "worker",
 ];
 
+/// Endings of folder names that say the same.
+const ENDINGS: &[&str] = &[
+    "-service",
+    "-api",
+    "-web",
+    "-server",
+    "-frontend",
+    "-backend",
+];
+
 /// Folders that hold several services or apps.
 const PARENTS: &[&str] = &[
     "apps",
@@ -116,7 +126,10 @@ fn service(scan: &Scan<'_>, root: String, evidence: Vec<Evidence>) -> Option<Ser
     let detection = report
         .stack
         .or_else(|| report.runners_up.into_iter().next());
-    let runs = detection.as_ref().is_some_and(is_app) || report.dockerfile.is_some();
+    let runs = report.dockerfile.is_some()
+        || detection
+            .as_ref()
+            .is_some_and(|detection| is_app(detection) && !is_library(&below, detection));
     if !(runs || named_by_compose && detection.is_some()) {
         return None;
     }
@@ -134,6 +147,27 @@ fn is_app(detection: &Detection) -> bool {
     let served = is_static && (detection.framework.is_some() || detection.detector != "node");
     let started = detection.start_command.is_some() && !is_static;
     (served || started) && detection.confidence >= 40
+}
+
+/// Whether it is a library or a desktop app: a package that only has a `main`; a bundler without a page, which
+/// builds a library (<https://vite.dev/guide/build#library-mode>); a shell of Tauri or Electron.
+fn is_library(scan: &Scan<'_>, detection: &Detection) -> bool {
+    let Some(package) = scan.package() else {
+        return false;
+    };
+    let bundled = detection
+        .framework
+        .as_ref()
+        .is_some_and(|fact| ["vite", "parcel"].contains(&fact.value.as_str()));
+    let pageless = bundled
+        && scan
+            .first(&["index.html", "src/index.html", "public/index.html"])
+            .is_none();
+    let only_main =
+        detection.framework.is_none() && package.script("start").is_none() && !scan.has("Procfile");
+    let desktop =
+        scan.has_folder("src-tauri") || package.has("electron") || package.has("@tauri-apps/cli");
+    pageless || desktop || (only_main && detection.detector == "node")
 }
 
 /// Build contexts of the compose file (<https://docs.docker.com/reference/compose-file/build/>).
@@ -198,81 +232,57 @@ fn add(
 
 /// Members of the workspaces of npm, yarn, bun, pnpm, lerna, Cargo and Go.
 fn workspaces(scan: &Scan<'_>, into: &mut BTreeMap<String, Vec<Evidence>>) {
-    let mut globs: Vec<(String, &str, &str)> = Vec::new();
-    if let Some(package) = scan.package() {
-        globs.extend(
-            package
-                .workspaces()
-                .into_iter()
-                .map(|glob| (glob, "package.json", "package.json")),
-        );
-    }
-    for (path, pointer) in [
-        ("pnpm-workspace.yaml", "/packages"),
-        ("lerna.json", "/packages"),
-    ] {
-        let value = if scan.has(path) {
-            scan.yaml(path)
-        } else {
-            None
-        };
-        let list = value
-            .as_ref()
-            .and_then(|value| value.pointer(pointer))
-            .and_then(Value::as_array)
-            .cloned()
-            .unwrap_or_default();
-        globs.extend(
-            list.iter()
-                .filter_map(Value::as_str)
-                .map(|glob| (glob.to_owned(), path, "package.json")),
-        );
-    }
-    if let Some(value) = scan
-        .toml("Cargo.toml")
-        .and_then(|value| value.pointer("/workspace/members").cloned())
-    {
-        globs.extend(
-            value
-                .as_array()
-                .into_iter()
-                .flatten()
-                .filter_map(Value::as_str)
-                .map(|glob| (glob.to_owned(), "Cargo.toml", "Cargo.toml")),
-        );
-    }
-    if let Some(text) = scan.text("go.work") {
-        let words = text
-            .lines()
-            .map(|line| line.trim().trim_start_matches("use ").trim())
-            .filter(|line| line.starts_with("./"));
-        globs.extend(words.map(|glob| (glob.to_owned(), "go.work", "go.mod")));
-    }
     // Nx keeps a `project.json` in each project (https://nx.dev/reference/project-configuration).
     if scan.has("nx.json") {
         for path in scan.named("project.json", 3) {
-            add(
-                scan,
-                into,
-                folder_of(path).to_owned(),
-                Evidence::file(path, "a project of the Nx workspace"),
-            );
+            let evidence = Evidence::file(path, "a project of the Nx workspace");
+            add(scan, into, folder_of(path).to_owned(), evidence);
         }
     }
-    for (glob, path, manifest) in globs
+    let globs = globs(scan)
         .into_iter()
         .filter(|(glob, ..)| !glob.starts_with('!'))
-        .take(MAX)
-    {
+        .take(MAX);
+    for (glob, path, manifest) in globs {
         for root in expand(scan, &glob, manifest) {
-            add(
-                scan,
-                into,
-                root,
-                scan.evidence(path, &glob, "a member of the workspace"),
-            );
+            let evidence = scan.evidence(path, &glob, "a member of the workspace");
+            add(scan, into, root, evidence);
         }
     }
+}
+
+/// What the workspaces list: the glob, the file that says it, the manifest of a member.
+fn globs(scan: &Scan<'_>) -> Vec<(String, &'static str, &'static str)> {
+    let mut found: Vec<(String, &str, &str)> = Vec::new();
+    let own = scan
+        .package()
+        .map(|package| package.workspaces())
+        .unwrap_or_default();
+    found.extend(
+        own.into_iter()
+            .map(|glob| (glob, "package.json", "package.json")),
+    );
+    for path in ["pnpm-workspace.yaml", "lerna.json"] {
+        let value = scan.has(path).then(|| scan.yaml(path)).flatten();
+        let list = value
+            .as_ref()
+            .and_then(|value| value.get("packages")?.as_array());
+        let list = list.into_iter().flatten().filter_map(Value::as_str);
+        found.extend(list.map(|glob| (glob.to_owned(), path, "package.json")));
+    }
+    let cargo = scan.toml("Cargo.toml");
+    let members = cargo
+        .as_ref()
+        .and_then(|value| value.pointer("/workspace/members")?.as_array());
+    let members = members.into_iter().flatten().filter_map(Value::as_str);
+    found.extend(members.map(|glob| (glob.to_owned(), "Cargo.toml", "Cargo.toml")));
+    let text = scan.text("go.work").unwrap_or_default();
+    let words = text
+        .lines()
+        .map(|line| line.trim().trim_start_matches("use ").trim());
+    let words = words.filter(|line| line.starts_with("./"));
+    found.extend(words.map(|glob| (glob.to_owned(), "go.work", "go.mod")));
+    found
 }
 
 /// The folders below the tree that a workspace's glob names: those with the manifest in them.
@@ -339,65 +349,52 @@ fn build_modules(scan: &Scan<'_>, into: &mut BTreeMap<String, Vec<Evidence>>) {
 /// Folders by their names and manifests: `frontend` beside `backend`, `apps/*`, `services/*`, or several folders
 /// with manifests under a root that has none.
 fn folders(scan: &Scan<'_>, into: &mut BTreeMap<String, Vec<Evidence>>) {
-    let mut children: BTreeMap<&str, &str> = BTreeMap::new();
-    let mut grandchildren: BTreeMap<&str, &str> = BTreeMap::new();
+    let root_has_manifest = MANIFESTS
+        .iter()
+        .any(|name| scan.has(name) && *name != "Dockerfile");
+    let (children, grandchildren) = with_manifests(scan);
+    let named = children
+        .keys()
+        .filter(|folder| NAMES.contains(folder))
+        .count();
+    let evidence = |path: &str| Evidence::file(path, "a folder with a manifest of its own");
+    for (folder, path) in children {
+        let is_named = NAMES.contains(&folder) || ENDINGS.iter().any(|end| folder.ends_with(end));
+        if (is_named && named > 1) || (!root_has_manifest && !folder.starts_with('.')) {
+            add(scan, into, folder.to_owned(), evidence(path));
+        }
+    }
+    if root_has_manifest && into.len() < 2 {
+        return;
+    }
+    for (folder, path) in grandchildren {
+        let parent = folder.split('/').next().unwrap_or_default();
+        let usual = ["apps", "services", "microservices"].contains(&parent);
+        if usual || (!root_has_manifest && parent == "src") {
+            add(scan, into, folder.to_owned(), evidence(path));
+        }
+    }
+}
+
+/// Folders with a manifest in them: those of the root, and those below a folder that holds several.
+fn with_manifests<'t>(scan: &Scan<'t>) -> (BTreeMap<&'t str, &'t str>, BTreeMap<&'t str, &'t str>) {
+    let (mut children, mut grandchildren) = (BTreeMap::new(), BTreeMap::new());
     for path in scan.paths() {
         let (folder, name) = (folder_of(path), base_name(path));
         if folder.is_empty() || !(MANIFESTS.contains(&name) || name.ends_with(".csproj")) {
             continue;
         }
-        match folder.matches('/').count() {
-            0 => drop(children.entry(folder).or_insert(path)),
-            1 if PARENTS.contains(&folder.split('/').next().unwrap_or_default()) => {
-                drop(grandchildren.entry(folder).or_insert(path))
+        match folder.split_once('/') {
+            None => {
+                children.entry(folder).or_insert(path.as_str());
             }
-            _ => {}
-        }
-    }
-    let root_has_manifest = MANIFESTS
-        .iter()
-        .any(|name| scan.has(name) && *name != "Dockerfile");
-    let named = children
-        .keys()
-        .filter(|folder| NAMES.contains(folder))
-        .count();
-    for (folder, path) in children {
-        let is_named = NAMES.contains(&folder)
-            || [
-                "-service",
-                "-api",
-                "-web",
-                "-server",
-                "-frontend",
-                "-backend",
-            ]
-            .iter()
-            .any(|end| folder.ends_with(end));
-        if (is_named && named > 1) || (!root_has_manifest && !folder.starts_with('.')) {
-            add(
-                scan,
-                into,
-                folder.to_owned(),
-                Evidence::file(path, "a folder with a manifest of its own"),
-            );
-        }
-    }
-    if !root_has_manifest || into.len() > 1 {
-        for (folder, path) in grandchildren {
-            if ["apps", "services", "microservices"]
-                .iter()
-                .any(|parent| folder.starts_with(parent))
-                || !root_has_manifest && folder.starts_with("src/")
-            {
-                add(
-                    scan,
-                    into,
-                    folder.to_owned(),
-                    Evidence::file(path, "a folder with a manifest of its own"),
-                );
+            Some((parent, rest)) if !rest.contains('/') && PARENTS.contains(&parent) => {
+                grandchildren.entry(folder).or_insert(path.as_str());
             }
+            Some(_) => {}
         }
     }
+    (children, grandchildren)
 }
 
 /// Makes the only service the app itself where the root holds nothing that runs.

@@ -7,26 +7,6 @@ use super::Scan;
 /// How many source files one question looks into.
 const MAX_FILES: usize = 60;
 
-/// The first source file with one of the endings, near the root first, whose text has `needle`; with its line.
-pub(crate) fn find(
-    scan: &Scan<'_>,
-    endings: &[&str],
-    depth: usize,
-    needles: &[&str],
-) -> Option<(String, u32)> {
-    for path in sources(scan, endings, depth) {
-        let Some(text) = scan.text(path) else {
-            continue;
-        };
-        for needle in needles {
-            if let Some(line) = super::line_of(&text, needle) {
-                return Some((path.to_owned(), line));
-            }
-        }
-    }
-    None
-}
-
 /// Source files with one of the endings, near the root first; tests and examples left out.
 pub(crate) fn sources<'t>(scan: &Scan<'t>, endings: &[&str], depth: usize) -> Vec<&'t str> {
     let mut found: Vec<&'t str> = scan

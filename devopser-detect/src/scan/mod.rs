@@ -26,7 +26,7 @@ use crate::tree::{FileRead, FileTree};
 pub(crate) struct Scan<'t> {
     tree: &'t dyn FileTree,
     /// The same for the repository's root, when `tree` is the folder of one service.
-    above: Option<&'t Scan<'t>>,
+    above: Option<&'t Self>,
     texts: RefCell<HashMap<String, Option<Rc<str>>>>,
     values: RefCell<HashMap<String, Option<Rc<Value>>>>,
     warnings: RefCell<Vec<String>>,
@@ -164,7 +164,7 @@ impl<'t> Scan<'t> {
 
     /// A JSON file, comments and trailing commas allowed.
     pub(crate) fn json(&self, path: &str) -> Option<Rc<Value>> {
-        self.value(path, |text| jsonc::parse(text))
+        self.value(path, jsonc::parse)
     }
 
     /// A TOML file.
@@ -174,11 +174,14 @@ impl<'t> Scan<'t> {
         })
     }
 
-    /// A YAML file: its first document.
+    /// A YAML file: its first document. One that nests flow collections absurdly deep is refused before it is
+    /// parsed, because the parser's time grows with the square of that depth.
     pub(crate) fn yaml(&self, path: &str) -> Option<Rc<Value>> {
         self.value(path, |text| {
-            let first = serde_yaml_ng::Deserializer::from_str(text).next();
-            let Some(document) = first else {
+            if flow_depth(text) > MAX_FLOW_DEPTH {
+                return Err("it nests too deep".to_owned());
+            }
+            let Some(document) = serde_yaml_ng::Deserializer::from_str(text).next() else {
                 return Ok(Value::Null);
             };
             <Value as serde::Deserialize>::deserialize(document).map_err(|error| error.to_string())
@@ -228,6 +231,23 @@ impl<'t> Scan<'t> {
     pub(crate) fn take_warnings(&self) -> Vec<String> {
         self.warnings.take()
     }
+}
+
+/// How deep flow collections may nest in YAML.
+const MAX_FLOW_DEPTH: usize = 200;
+
+/// How many `[` and `{` are open at most, whatever quotes they stand in.
+fn flow_depth(text: &str) -> usize {
+    let (mut depth, mut deepest) = (0_usize, 0);
+    for byte in text.bytes() {
+        match byte {
+            b'[' | b'{' => depth += 1,
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        deepest = deepest.max(depth);
+    }
+    deepest
 }
 
 /// The line, from 1, on which `needle` first stands.

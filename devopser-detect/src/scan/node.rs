@@ -12,7 +12,6 @@ use super::Scan;
 #[derive(Debug, Default)]
 pub(crate) struct Package {
     pub(crate) value: Rc<Value>,
-    pub(crate) name: Option<String>,
     pub(crate) main: Option<String>,
     pub(crate) scripts: BTreeMap<String, String>,
     /// What is needed when the app runs: `dependencies` and `optionalDependencies`.
@@ -32,7 +31,6 @@ impl Package {
         let mut dev_dependencies = texts(value.get("devDependencies"));
         dev_dependencies.extend(texts(value.get("peerDependencies")));
         Self {
-            name: text("name"),
             main: text("main"),
             scripts: texts(value.get("scripts")),
             dependencies,

@@ -31,12 +31,10 @@ impl Gemfile {
             } else if let Some(rest) = line
                 .strip_prefix("ruby ")
                 .or_else(|| line.strip_prefix("ruby("))
-            {
-                if let Some(version) = quoted(rest)
+                && let Some(version) = quoted(rest)
                     .filter(|version| version.contains(|char: char| char.is_ascii_digit()))
-                {
-                    found.ruby = Some((version.to_owned(), number));
-                }
+            {
+                found.ruby = Some((version.to_owned(), number));
             }
         }
         Some(found)

@@ -31,14 +31,14 @@ pub(crate) fn tool(scan: &Scan<'_>, names: &[&str]) -> Option<Pinned> {
     if let Some(text) = scan.text(".tool-versions") {
         for (index, line) in text.lines().enumerate() {
             let mut words = line.split_whitespace();
-            if let (Some(name), Some(version)) = (words.next(), words.next()) {
-                if names.contains(&name) {
-                    let line = u32::try_from(index + 1).ok();
-                    return Some((
-                        version.to_owned(),
-                        Evidence::line(".tool-versions", line, "pins the version"),
-                    ));
-                }
+            if let (Some(name), Some(version)) = (words.next(), words.next())
+                && names.contains(&name)
+            {
+                let line = u32::try_from(index + 1).ok();
+                return Some((
+                    version.to_owned(),
+                    Evidence::line(".tool-versions", line, "pins the version"),
+                ));
             }
         }
     }

@@ -222,111 +222,126 @@ impl Stack for Bun {
     }
 
     fn detect(&self, scan: &Scan<'_>) -> Option<Found> {
-        let package = scan.package();
-        let entry = super::node::commands::TYPESCRIPT_ENTRIES
-            .iter()
-            .copied()
-            .chain([
-                "index.tsx",
-                "src/index.tsx",
-                "index.js",
-                "server.js",
-                "src/index.js",
-            ])
-            .find(|path| scan.has(path) && uses_bun(scan, path));
-        let starts = package.as_ref().and_then(|package| {
-            ["start", "start:prod", "serve"]
-                .into_iter()
-                .find(|name| package.script(name).is_some_and(runs_bun))
-        });
-        let develops = package
-            .as_ref()
-            .and_then(|package| package.script("dev"))
-            .is_some_and(|script| {
-                runs_bun(script) && !script.contains("bun run ") && !script.contains("bunx")
-            });
-        let locked = scan.first(&["bun.lock", "bun.lockb", "bunfig.toml", ".bun-version"]);
-        let other_start = package.as_ref().is_some_and(|package| {
-            package
-                .script("start")
-                .is_some_and(|script| !runs_bun(script))
-        });
-        let elysia = package
-            .as_ref()
-            .is_some_and(|package| package.has("elysia"));
-        let evidence = match (starts, entry) {
-            (Some(name), _) => scan.in_package(name, "the start script runs bun"),
-            (None, Some(path)) if !other_start => Evidence::file(path, "it uses Bun's own API"),
-            _ if (develops || elysia) && !other_start => scan.in_package(
-                if elysia { "elysia" } else { "dev" },
-                "it is written for Bun",
-            ),
-            _ => return None,
-        };
+        let sign = sign_of_bun(scan)?;
         let mut found = super::node::Node.detect(scan).unwrap_or_else(|| Found {
             detection: Detection::default(),
             strength: Strength::Source,
         });
         let detection = &mut found.detection;
-        if starts.is_none()
-            && detection.is_static.as_ref().is_some_and(|fact| fact.value)
-            && entry.is_none()
-        {
+        let is_static = detection.is_static.as_ref().is_some_and(|fact| fact.value);
+        if sign.script.is_none() && sign.entry.is_none() && is_static {
             return None;
         }
         detection.detector = "bun".to_owned();
-        detection.runtime = Some(Fact::new("bun".to_owned(), 90, evidence.clone()));
-        detection.version = version(
-            "bun",
-            [
-                versions::pinned(scan, &[".bun-version"], &["bun"]),
-                package.as_ref().and_then(|package| {
-                    Some((
-                        package
-                            .package_manager
-                            .as_ref()?
-                            .strip_prefix("bun@")?
-                            .to_owned(),
-                        scan.in_package("packageManager", "packageManager names it"),
-                    ))
-                }),
-            ],
-        );
-        if locked.is_some()
-            || detection
-                .package_manager
-                .as_ref()
-                .is_none_or(|fact| fact.confidence <= 60)
-        {
-            let path = locked.unwrap_or("package.json");
-            detection.package_manager =
-                fact("bun", 85, Evidence::file(path, "bun installs for itself"));
-            detection.install_command = fact(
-                if scan.has("bun.lock") || scan.has("bun.lockb") {
-                    "bun install --frozen-lockfile"
-                } else {
-                    "bun install"
-                },
-                80,
-                Evidence::file(path, "bun installs for itself"),
-            );
-        }
-        detection.is_static = Some(Fact::new(false, 85, evidence.clone()));
-        bun_start(starts, entry, &evidence, detection);
+        detection.runtime = Some(Fact::new("bun".to_owned(), 90, sign.evidence.clone()));
+        detection.version = bun_version(scan);
+        installs_with_bun(scan, detection);
+        detection.is_static = Some(Fact::new(false, 85, sign.evidence.clone()));
+        bun_start(sign.script, sign.entry, &sign.evidence, detection);
         detection.databases.get_or_insert_with(databases::none);
-        if detection.port.is_none() {
-            detection.port = Some(
-                port::in_sources(scan, entry.as_slice())
-                    .unwrap_or_else(|| port::default(3000, "Bun.serve")),
-            );
-        }
-        found.strength = if detection.start_command.is_some() {
+        detection.port.get_or_insert_with(|| {
+            port::in_sources(scan, sign.entry.as_slice())
+                .unwrap_or_else(|| port::default(3000, "Bun.serve"))
+        });
+        found.strength = if found.detection.start_command.is_some() {
             Strength::Entry
         } else {
             Strength::Manifest
         };
         Some(found)
     }
+}
+
+/// What speaks for Bun as the runtime.
+struct Sign {
+    /// The script that starts it with bun.
+    script: Option<&'static str>,
+    /// The entry file that uses Bun's own API.
+    entry: Option<&'static str>,
+    evidence: Evidence,
+}
+
+fn sign_of_bun(scan: &Scan<'_>) -> Option<Sign> {
+    const MORE: &[&str] = &[
+        "index.tsx",
+        "src/index.tsx",
+        "index.js",
+        "server.js",
+        "src/index.js",
+    ];
+    let package = scan.package();
+    let script_of = |name: &str| {
+        package
+            .as_ref()
+            .and_then(|package| package.script(name))
+            .unwrap_or_default()
+            .to_owned()
+    };
+    let mut entries = super::node::commands::TYPESCRIPT_ENTRIES
+        .iter()
+        .chain(MORE)
+        .copied();
+    let entry = entries.find(|path| scan.has(path) && uses_bun(scan, path));
+    let script = ["start", "start:prod", "serve"]
+        .into_iter()
+        .find(|name| runs_bun(&script_of(name)));
+    let dev = script_of("dev");
+    let develops = runs_bun(&dev) && !dev.contains("bun run ") && !dev.contains("bunx");
+    let elysia = package
+        .as_ref()
+        .is_some_and(|package| package.has("elysia"));
+    let other_start = !script_of("start").is_empty() && !runs_bun(&script_of("start"));
+    let evidence = match (script, entry) {
+        (Some(name), _) => scan.in_package(name, "the start script runs bun"),
+        _ if other_start => return None,
+        (None, Some(path)) => Evidence::file(path, "it uses Bun's own API"),
+        _ if elysia => scan.in_package("elysia", "it is written for Bun"),
+        _ if develops => scan.in_package("dev", "it is written for Bun"),
+        _ => return None,
+    };
+    Some(Sign {
+        script,
+        entry,
+        evidence,
+    })
+}
+
+fn bun_version(scan: &Scan<'_>) -> Option<Fact<String>> {
+    let package = scan.package();
+    let own = package
+        .as_ref()
+        .and_then(|package| package.package_manager.as_deref()?.strip_prefix("bun@"));
+    let own = own.map(|version| {
+        (
+            version.to_owned(),
+            scan.in_package("packageManager", "packageManager names it"),
+        )
+    });
+    version(
+        "bun",
+        [versions::pinned(scan, &[".bun-version"], &["bun"]), own],
+    )
+}
+
+/// Bun installs for itself, unless another package manager's lock file is there.
+fn installs_with_bun(scan: &Scan<'_>, detection: &mut Detection) {
+    let lock = scan.first(&["bun.lock", "bun.lockb", "bunfig.toml", ".bun-version"]);
+    let other = detection
+        .package_manager
+        .as_ref()
+        .is_some_and(|fact| fact.confidence > 60);
+    if lock.is_none() && other {
+        return;
+    }
+    let evidence = Evidence::file(lock.unwrap_or("package.json"), "bun installs for itself");
+    let locked = scan.has("bun.lock") || scan.has("bun.lockb");
+    let command = if locked {
+        "bun install --frozen-lockfile"
+    } else {
+        "bun install"
+    };
+    detection.package_manager = fact("bun", 85, evidence.clone());
+    detection.install_command = fact(command, 80, evidence);
 }
 
 fn bun_start(

@@ -38,17 +38,7 @@ impl Stack for DotNet {
     }
 
     fn detect(&self, scan: &Scan<'_>) -> Option<Found> {
-        let mut projects: Vec<Project<'_>> = code::sources(scan, ENDINGS, 4)
-            .into_iter()
-            .filter_map(|path| read(scan, path))
-            .collect();
-        projects.sort_by_key(|project| {
-            (
-                rank(project),
-                project.path.matches('/').count(),
-                project.path.len(),
-            )
-        });
+        let projects = projects(scan);
         let Some(project) = projects.first() else {
             return single_file(scan);
         };
@@ -67,19 +57,19 @@ impl Stack for DotNet {
                 .iter()
                 .any(|(name, _)| name.starts_with("Microsoft.AspNetCore"));
         let is_wasm = project.sdk.contains("BlazorWebAssembly");
-        if is_wasm {
-            detection.framework = fact(
+        detection.framework = match (is_wasm, is_web) {
+            (true, _) => fact(
                 "blazor",
                 90,
                 scan.evidence(project.path, "Sdk=", "the SDK of Blazor WebAssembly"),
-            );
-        } else if is_web {
-            detection.framework = fact(
+            ),
+            (_, true) => fact(
                 "aspnetcore",
                 90,
                 scan.evidence(project.path, "Sdk", "the SDK of ASP.NET Core"),
-            );
-        }
+            ),
+            _ => None,
+        };
         detection.is_static = Some(Fact::new(is_wasm, 85, evidence.clone()));
         let name = base_name(project.path)
             .rsplit_once('.')
@@ -106,6 +96,20 @@ impl Stack for DotNet {
             },
         )
     }
+}
+
+/// Every project, the one that is most likely the app first.
+fn projects<'t>(scan: &Scan<'t>) -> Vec<Project<'t>> {
+    let paths = code::sources(scan, ENDINGS, 4).into_iter();
+    let mut projects: Vec<Project<'_>> = paths.filter_map(|path| read(scan, path)).collect();
+    projects.sort_by_key(|project| {
+        (
+            rank(project),
+            project.path.matches('/').count(),
+            project.path.len(),
+        )
+    });
+    projects
 }
 
 /// Programs of one file (<https://learn.microsoft.com/dotnet/core/sdk/file-based-apps>).

@@ -37,6 +37,18 @@ const FRAMEWORKS: &[Row] = &[
     ("laminas",      "laminas/laminas-mvc",        "",                     "public"),
 ];
 
+/// Where a front page usually is.
+const PAGES: &[&str] = &[
+    "index.php",
+    "public/index.php",
+    "web/index.php",
+    "htdocs/index.php",
+    "www/index.php",
+    "html/index.php",
+    "src/index.php",
+    "public_html/index.php",
+];
+
 impl Stack for Php {
     fn id(&self) -> &'static str {
         "php"
@@ -58,16 +70,7 @@ impl Stack for Php {
 
     fn detect(&self, scan: &Scan<'_>) -> Option<Found> {
         let composer = scan.json("composer.json").filter(|value| value.is_object());
-        let page = scan.first(&[
-            "index.php",
-            "public/index.php",
-            "web/index.php",
-            "htdocs/index.php",
-            "www/index.php",
-            "html/index.php",
-            "src/index.php",
-            "public_html/index.php",
-        ]);
+        let page = scan.first(PAGES);
         let evidence = match (&composer, page) {
             (Some(_), _) => Evidence::file("composer.json", "the manifest of Composer"),
             (None, Some(path)) => Evidence::file(path, "a page of PHP"),
@@ -110,15 +113,6 @@ impl Stack for Php {
                 Strength::Source
             }
             _ => Strength::Trace,
-        };
-        let strength = if framework.is_none()
-            && composer.is_some()
-            && detection.start_command.is_some()
-            && page.is_some()
-        {
-            Strength::Manifest
-        } else {
-            strength
         };
         found(detection, strength)
     }

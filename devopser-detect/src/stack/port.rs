@@ -137,14 +137,14 @@ pub(crate) fn in_env_example(scan: &Scan<'_>) -> Option<Fact<u16>> {
 
 /// The port of a Node.js server.
 pub(crate) fn of_node(scan: &Scan<'_>, package: &Package, row: Option<&Framework>) -> Fact<u16> {
-    if let Some(web) = procfile::process(scan, "web") {
-        if let Some(port) = in_command(&web.value) {
-            return Fact {
-                value: port,
-                confidence: 90,
-                evidence: web.evidence,
-            };
-        }
+    if let Some(web) = procfile::process(scan, "web")
+        && let Some(port) = in_command(&web.value)
+    {
+        return Fact {
+            value: port,
+            confidence: 90,
+            evidence: web.evidence,
+        };
     }
     for name in ["start:prod", "start:production", "start"] {
         if let Some(port) = package.script(name).and_then(in_command) {

@@ -93,10 +93,10 @@ impl Stack for Ruby {
         {
             return site_of(scan, detection, row, why);
         }
-        if let Some((row, why)) = &server {
-            if row.0 != "rack" {
-                detection.framework = fact(row.0, 92, why.clone());
-            }
+        if let Some((row, why)) = &server
+            && row.0 != "rack"
+        {
+            detection.framework = fact(row.0, 92, why.clone());
         }
         let id = server.as_ref().map(|(row, _)| row.0);
         detection.is_static = Some(Fact::new(false, 90, evidence));
@@ -184,6 +184,15 @@ fn pinned(scan: &Scan<'_>, gemfile: Option<&Gemfile>) -> Option<Fact<String>> {
     )
 }
 
+const ENTRIES: &[&str] = &[
+    "app.rb",
+    "server.rb",
+    "main.rb",
+    "web.rb",
+    "application.rb",
+    "index.rb",
+];
+
 /// Rails and Hanami bring their commands; everything on Rack has a `config.ru`.
 fn start(scan: &Scan<'_>, id: Option<&str>) -> Option<Fact<String>> {
     if let Some(web) = procfile::process(scan, "web") {
@@ -217,16 +226,7 @@ fn start(scan: &Scan<'_>, id: Option<&str>) -> Option<Fact<String>> {
             Evidence::file("config.ru", "a Rack app"),
         );
     }
-    let usual = [
-        "app.rb",
-        "server.rb",
-        "main.rb",
-        "web.rb",
-        "application.rb",
-        "index.rb",
-    ]
-    .into_iter()
-    .find(|path| scan.has(path));
+    let usual = ENTRIES.iter().copied().find(|path| scan.has(path));
     let named = || {
         scan.root_with(".rb").find(|path| {
             scan.text(path).is_some_and(|text| {

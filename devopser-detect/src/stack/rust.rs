@@ -74,10 +74,10 @@ impl Stack for Rust {
         detection.is_static = Some(Fact::new(false, 85, evidence));
         let members = members(scan, &manifest);
         let framework = framework(scan, &members);
-        if let Some((row, evidence)) = &framework {
-            if row.0 != "hyper" {
-                detection.framework = fact(row.0, 88, evidence.clone());
-            }
+        if let Some((row, evidence)) = &framework
+            && row.0 != "hyper"
+        {
+            detection.framework = fact(row.0, 88, evidence.clone());
         }
         detection.port = Some(listens_on(scan, framework.as_ref().map(|(row, _)| **row)));
         detection.databases = Some(needs(scan, &members));

@@ -250,14 +250,14 @@ fn entry(scan: &Scan<'_>, package: &Package) -> Option<Fact<String>> {
             format!("{main}.js"),
             format!("{main}/index.js"),
         ];
-        if let Some(path) = with_ending.iter().find(|path| scan.has(path)) {
-            if is_program(scan, path) {
-                return fact(
-                    format!("node {path}"),
-                    75,
-                    scan.in_package("main", format!("main is {path}")),
-                );
-            }
+        if let Some(path) = with_ending.iter().find(|path| scan.has(path))
+            && is_program(scan, path)
+        {
+            return fact(
+                format!("node {path}"),
+                75,
+                scan.in_package("main", format!("main is {path}")),
+            );
         }
     }
     let path = ENTRIES

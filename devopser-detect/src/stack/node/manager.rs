@@ -70,6 +70,11 @@ pub(crate) fn choose(scan: &Scan<'_>, package: &Package) -> Fact<String> {
     if let Some(found) = above(scan) {
         return found;
     }
+    mentioned(scan, package)
+}
+
+/// What `engines` or the scripts call; npm, which comes with Node.js, where nothing does.
+fn mentioned(scan: &Scan<'_>, package: &Package) -> Fact<String> {
     let named = ["pnpm", "yarn", "bun"]
         .into_iter()
         .find(|name| package.engine(name).is_some());

@@ -74,15 +74,15 @@ pub(crate) fn choose(
     requirements: &Requirements,
     entry: Option<&Entry>,
 ) -> Option<(&'static str, Evidence)> {
-    if let Some(entry) = entry {
-        if let Some(framework) = entry.framework {
-            let evidence = Evidence::line(
-                entry.path.clone(),
-                entry.line,
-                format!("makes a {framework} application"),
-            );
-            return Some((framework, evidence));
-        }
+    if let Some(entry) = entry
+        && let Some(framework) = entry.framework
+    {
+        let evidence = Evidence::line(
+            entry.path.clone(),
+            entry.line,
+            format!("makes a {framework} application"),
+        );
+        return Some((framework, evidence));
     }
     let strong = |row: &&Framework| {
         ![
@@ -142,13 +142,14 @@ pub(crate) fn start(
             }
         }
         (_, None) => format!("python {}", entry.path),
-        (Serve::Wsgi, Some(object)) => format!(
-            "gunicorn {}--bind 0.0.0.0:$PORT {module}:{object}",
-            folder
+        (Serve::Wsgi, Some(object)) => {
+            let chdir = folder
                 .map(|folder| format!("--chdir {folder} "))
-                .unwrap_or_default()
-        )
-        .replace("()", "()"),
+                .unwrap_or_default();
+            // A factory is called in the argument, which a shell must not read.
+            let quote = if object.ends_with(')') { "'" } else { "" };
+            format!("gunicorn {chdir}--bind 0.0.0.0:$PORT {quote}{module}:{object}{quote}")
+        }
         (Serve::Asgi, Some(object)) => asgi(requirements, row.id, folder, &module, &object, entry),
     };
     fact(command, 85, evidence)
@@ -324,101 +325,30 @@ pub(crate) fn missing_server(
         .collect()
 }
 
+/// Requirements and the Debian packages that they are built with and run on, as their documentation says.
+#[rustfmt::skip]
+const SYSTEM: &[(&str, &str)] = &[
+    ("psycopg2", "build:gcc build:libc6-dev build:libpq-dev build:python3-dev run:libpq5"), // https://www.psycopg.org/docs/install.html
+    ("psycopg", "run:libpq5"),
+    ("mysqlclient", "build:gcc build:libc6-dev build:pkg-config build:default-libmysqlclient-dev build:python3-dev run:libmariadb3"), // https://github.com/PyMySQL/mysqlclient#linux
+    ("flask-mysqldb", "build:gcc build:libc6-dev build:pkg-config build:default-libmysqlclient-dev build:python3-dev run:libmariadb3"),
+    ("pillow-simd", "build:gcc build:libc6-dev build:libjpeg-dev build:zlib1g-dev"),
+    ("weasyprint", "run:libpango-1.0-0 run:libpangoft2-1.0-0 run:libharfbuzz-subset0"), // https://doc.courtbouillon.org/weasyprint/stable/first_steps.html
+    ("python-ldap", "build:gcc build:libc6-dev build:libldap2-dev build:libsasl2-dev run:libldap2"),
+    ("opencv-python", "run:libgl1 run:libglib2.0-0"),
+    ("python-magic", "run:libmagic1"),
+    ("pycairo", "build:gcc build:libc6-dev build:pkg-config build:libcairo2-dev run:libcairo2"),
+    ("cairosvg", "run:libcairo2"),
+    ("uwsgi", "build:gcc build:libc6-dev build:python3-dev"),
+    ("xmlsec", "build:gcc build:libc6-dev build:pkg-config build:libxmlsec1-dev run:libxmlsec1-openssl"),
+];
+
 /// Debian packages that requirements need when they are built or run, as their documentation says: `build:…` and `run:…`.
 pub(crate) fn system_packages(requirements: &Requirements) -> String {
-    const NEEDS: &[(&str, &[&str])] = &[
-        (
-            "psycopg2",
-            &[
-                "build:gcc",
-                "build:libc6-dev",
-                "build:libpq-dev",
-                "build:python3-dev",
-                "run:libpq5",
-            ],
-        ), // https://www.psycopg.org/docs/install.html
-        ("psycopg", &["run:libpq5"]),
-        (
-            "mysqlclient",
-            &[
-                "build:gcc",
-                "build:libc6-dev",
-                "build:pkg-config",
-                "build:default-libmysqlclient-dev",
-                "build:python3-dev",
-                "run:libmariadb3",
-            ],
-        ), // https://github.com/PyMySQL/mysqlclient#linux
-        (
-            "flask-mysqldb",
-            &[
-                "build:gcc",
-                "build:libc6-dev",
-                "build:pkg-config",
-                "build:default-libmysqlclient-dev",
-                "build:python3-dev",
-                "run:libmariadb3",
-            ],
-        ),
-        (
-            "pillow-simd",
-            &[
-                "build:gcc",
-                "build:libc6-dev",
-                "build:libjpeg-dev",
-                "build:zlib1g-dev",
-            ],
-        ),
-        (
-            "weasyprint",
-            &[
-                "run:libpango-1.0-0",
-                "run:libpangoft2-1.0-0",
-                "run:libharfbuzz-subset0",
-            ],
-        ), // https://doc.courtbouillon.org/weasyprint/stable/first_steps.html
-        (
-            "python-ldap",
-            &[
-                "build:gcc",
-                "build:libc6-dev",
-                "build:libldap2-dev",
-                "build:libsasl2-dev",
-                "run:libldap-2.5-0",
-            ],
-        ),
-        ("opencv-python", &["run:libgl1", "run:libglib2.0-0"]),
-        ("python-magic", &["run:libmagic1"]),
-        (
-            "pycairo",
-            &[
-                "build:gcc",
-                "build:libc6-dev",
-                "build:pkg-config",
-                "build:libcairo2-dev",
-                "run:libcairo2",
-            ],
-        ),
-        ("cairosvg", &["run:libcairo2"]),
-        (
-            "uwsgi",
-            &["build:gcc", "build:libc6-dev", "build:python3-dev"],
-        ),
-        (
-            "xmlsec",
-            &[
-                "build:gcc",
-                "build:libc6-dev",
-                "build:pkg-config",
-                "build:libxmlsec1-dev",
-                "run:libxmlsec1-openssl",
-            ],
-        ),
-    ];
-    let mut packages: Vec<&str> = NEEDS
+    let mut packages: Vec<&str> = SYSTEM
         .iter()
         .filter(|(name, _)| requirements.has(name))
-        .flat_map(|(_, packages)| packages.iter().copied())
+        .flat_map(|(_, packages)| packages.split(' '))
         .collect();
     if requirements
         .all

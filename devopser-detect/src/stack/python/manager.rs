@@ -42,18 +42,17 @@ pub(crate) fn choose(scan: &Scan<'_>, requirements: &Requirements) -> Option<Fac
             ));
         }
     }
-    if let Some(above) = scan.above() {
-        if let Some((path, name)) = LOCKS
+    if let Some(above) = scan.above()
+        && let Some((path, name)) = LOCKS
             .iter()
             .find(|(path, _)| above.has(path))
             .filter(|_| requirements.file.is_none() && project.is_some())
-        {
-            return Some(Fact::new(
-                (*name).to_owned(),
-                85,
-                Evidence::file(*path, format!("a file of {name} in the repository's root")),
-            ));
-        }
+    {
+        return Some(Fact::new(
+            (*name).to_owned(),
+            85,
+            Evidence::file(*path, format!("a file of {name} in the repository's root")),
+        ));
     }
     let path = requirements
         .file

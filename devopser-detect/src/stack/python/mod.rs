@@ -224,14 +224,14 @@ fn listens_on(
     web: Option<&Fact<String>>,
     entry: Option<&Entry>,
 ) -> Fact<u16> {
-    if let Some(web) = web {
-        if let Some(port) = port::in_command(&web.value) {
-            return Fact {
-                value: port,
-                confidence: 90,
-                evidence: web.evidence.clone(),
-            };
-        }
+    if let Some(web) = web
+        && let Some(port) = port::in_command(&web.value)
+    {
+        return Fact {
+            value: port,
+            confidence: 90,
+            evidence: web.evidence.clone(),
+        };
     }
     if let Some(found) = port::in_env_example(scan) {
         return found;
@@ -244,10 +244,10 @@ fn listens_on(
             .filter(|path| !path.contains("settings"))
             .take(20),
     );
-    if id != Some("django") {
-        if let Some(found) = port::in_sources(scan, &files) {
-            return found;
-        }
+    if id != Some("django")
+        && let Some(found) = port::in_sources(scan, &files)
+    {
+        return found;
     }
     port::default(frameworks::usual_port(id), id.unwrap_or("Python servers"))
 }

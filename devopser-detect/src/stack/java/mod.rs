@@ -1,11 +1,15 @@
 //! The JVM: Maven and Gradle.
 
-use devopser_core::model::report::{Database, Detection, Evidence, Fact};
+mod settings;
 
-use super::{Stack, databases, fact, found, port, version};
+use std::rc::Rc;
+
+use devopser_core::model::report::{Detection, Evidence, Fact};
+
+use super::{Stack, fact, found, version};
 use crate::rank::{Found, Strength};
 use crate::scan::java::{Gradle, Pom};
-use crate::scan::{Scan, code, procfile, versions};
+use crate::scan::{Scan, procfile, versions};
 
 /// The detector of Java, Kotlin and Scala.
 #[derive(Debug)]
@@ -73,14 +77,18 @@ impl Stack for Java {
         detection.package_manager = fact(manager, 95, evidence.clone());
         detection.version = pinned(scan, &build);
         let framework = framework(scan, &build);
-        if let Some((row, evidence)) = &framework {
-            if row.0 != "spark" && row.0 != "vertx" {
-                detection.framework = fact(row.0, 90, evidence.clone());
-            }
+        if let Some((row, evidence)) = &framework
+            && row.0 != "spark"
+            && row.0 != "vertx"
+        {
+            detection.framework = fact(row.0, 90, evidence.clone());
         }
         detection.is_static = Some(Fact::new(false, 88, evidence.clone()));
-        detection.databases = Some(needs(scan, &build));
-        detection.port = Some(listens_on(scan, framework.as_ref().map(|(row, _)| **row)));
+        detection.databases = Some(settings::needs(|what| uses(scan, &build, what), scan));
+        detection.port = Some(settings::listens_on(
+            scan,
+            framework.as_ref().map(|(row, _)| **row),
+        ));
         commands(
             scan,
             &build,
@@ -109,7 +117,6 @@ fn build(scan: &Scan<'_>) -> Option<Build> {
             Some(Build::Maven(Box::new(pom)))
         }
         (_, Some(gradle)) => Some(Build::Gradle(gradle)),
-        (Some(pom), None::<Gradle>) => Some(Build::Maven(Box::new(pom))),
         (None, None) => {
             if let Some(path) = scan.first(&["settings.gradle.kts", "settings.gradle"]) {
                 let path: &'static str = if path.ends_with(".kts") {
@@ -210,30 +217,14 @@ fn pinned(scan: &Scan<'_>, build: &Build) -> Option<Fact<String>> {
         _ => None,
     };
     let files = versions::pinned(scan, &[".java-version"], &["java"])
-        .map(|(version, evidence)| (numbers(&version), evidence));
+        .map(|(version, evidence)| (settings::numbers(&version), evidence));
     let major = |found: Option<(String, Evidence)>| {
-        found.map(|(version, evidence)| (one_eight(&version), evidence))
+        found.map(|(version, evidence)| (settings::one_eight(&version), evidence))
     };
     version(
         "java",
         [major(system), major(files), major(sdkman), major(own)],
     )
-}
-
-/// `temurin-21.0.2` → `21.0.2`.
-fn numbers(version: &str) -> String {
-    version
-        .trim_start_matches(|char: char| !char.is_ascii_digit())
-        .split(['+', '_'])
-        .next()
-        .unwrap_or_default()
-        .to_owned()
-}
-
-/// `1.8` is Java 8; of `17.0.2` only the release counts, since that is how the images are named.
-fn one_eight(version: &str) -> String {
-    let version = version.strip_prefix("1.").unwrap_or(version);
-    version.split('.').next().unwrap_or(version).to_owned()
 }
 
 fn in_gradle(scan: &Scan<'_>, gradle: &Gradle) -> Option<(String, Evidence)> {
@@ -250,7 +241,7 @@ fn in_gradle(scan: &Scan<'_>, gradle: &Gradle) -> Option<(String, Evidence)> {
         .ending("build.gradle", 2)
         .into_iter()
         .chain(scan.ending("build.gradle.kts", 2));
-    let texts = std::iter::once((gradle.path.to_owned(), gradle.text.clone()))
+    let texts = std::iter::once((gradle.path.to_owned(), Rc::clone(&gradle.text)))
         .chain(modules.filter_map(|path| Some((path.to_owned(), scan.text(path)?))));
     for (path, text) in texts.take(20) {
         for key in KEYS {
@@ -494,114 +485,4 @@ fn gradle(
             format!("{prefix}build/libs/*.jar"),
         ),
     }
-}
-
-fn listens_on(scan: &Scan<'_>, row: Option<(&str, &str, u16)>) -> Fact<u16> {
-    const KEYS: &[&str] = &["server.port", "quarkus.http.port", "micronaut.server.port"];
-    for name in ["application.properties", "application-prod.properties"] {
-        for path in scan.named(name, 6) {
-            let Some(text) = scan
-                .text(path)
-                .filter(|_| path.contains("main/") || !path.contains("src/"))
-            else {
-                continue;
-            };
-            for (index, line) in text.lines().enumerate() {
-                let Some((key, value)) = line.split_once('=') else {
-                    continue;
-                };
-                if KEYS.contains(&key.trim()) {
-                    if let Some(port) = number(value) {
-                        return Fact::new(
-                            port,
-                            88,
-                            Evidence::line(
-                                path,
-                                u32::try_from(index + 1).ok(),
-                                "the server's port",
-                            ),
-                        );
-                    }
-                }
-            }
-        }
-    }
-    for name in ["application.yml", "application.yaml"] {
-        for path in scan
-            .named(name, 6)
-            .into_iter()
-            .filter(|path| path.contains("main/") || !path.contains("src/"))
-        {
-            let Some(value) = scan.yaml(path) else {
-                continue;
-            };
-            let found = [
-                "/server/port",
-                "/quarkus/http/port",
-                "/micronaut/server/port",
-                "/ktor/deployment/port",
-            ]
-            .iter()
-            .find_map(|pointer| value.pointer(pointer));
-            let port = found.and_then(|value| {
-                value
-                    .as_u64()
-                    .and_then(|port| u16::try_from(port).ok())
-                    .or_else(|| number(value.as_str()?))
-            });
-            if let Some(port) = port.filter(|port| *port > 0) {
-                return Fact::new(port, 88, scan.evidence(path, "port:", "the server's port"));
-            }
-        }
-    }
-    if row.is_none_or(|row| !["spring-boot", "quarkus", "micronaut"].contains(&row.0)) {
-        let files = code::sources(scan, &[".java", ".kt", ".scala", "application.conf"], 9);
-        if let Some(found) = port::in_sources(scan, &files) {
-            return found;
-        }
-    }
-    port::default(
-        row.map_or(8080, |row| row.2),
-        row.map_or("servers on the JVM", |row| row.0),
-    )
-}
-
-/// `8080` of `${PORT:8080}` and of `8080`.
-fn number(value: &str) -> Option<u16> {
-    let value = value.trim().trim_end_matches('}');
-    value
-        .rsplit(':')
-        .next()?
-        .trim()
-        .parse()
-        .ok()
-        .filter(|port| *port > 0)
-}
-
-const DRIVERS: &[(&str, Database)] = &[
-    ("org.postgresql", Database::Postgres),
-    ("quarkus-jdbc-postgresql", Database::Postgres),
-    ("r2dbc-postgresql", Database::Postgres),
-    ("reactive-pg-client", Database::Postgres),
-    ("mysql-connector", Database::Mysql),
-    ("com.mysql", Database::Mysql),
-    ("quarkus-jdbc-mysql", Database::Mysql),
-    ("mariadb-java-client", Database::Mysql),
-    ("org.mariadb", Database::Mysql),
-    ("data-mongodb", Database::Mongodb),
-    ("mongodb-driver", Database::Mongodb),
-    ("data-redis", Database::Redis),
-    ("jedis", Database::Redis),
-    ("lettuce", Database::Redis),
-];
-
-fn needs(scan: &Scan<'_>, build: &Build) -> Fact<Vec<Database>> {
-    let mut needs = databases::Needs::default();
-    for (name, database) in DRIVERS {
-        if let Some(evidence) = uses(scan, build, name) {
-            needs.add(*database, evidence);
-        }
-    }
-    needs.add_env(scan);
-    needs.into_fact()
 }

@@ -1,0 +1,140 @@
+//! What the settings of a JVM app say: its port and its databases.
+
+use devopser_core::model::report::{Database, Evidence, Fact};
+
+use crate::scan::{Scan, code};
+use crate::stack::{databases, port};
+
+/// The port: settings of the frameworks, then sources, then the usual one.
+pub(crate) fn listens_on(scan: &Scan<'_>, row: Option<(&str, &str, u16)>) -> Fact<u16> {
+    if let Some(found) = in_properties(scan).or_else(|| in_yaml(scan)) {
+        return found;
+    }
+    if row.is_none_or(|row| !["spring-boot", "quarkus", "micronaut"].contains(&row.0)) {
+        let files = code::sources(scan, &[".java", ".kt", ".scala", "application.conf"], 9);
+        if let Some(found) = port::in_sources(scan, &files) {
+            return found;
+        }
+    }
+    port::default(
+        row.map_or(8080, |row| row.2),
+        row.map_or("servers on the JVM", |row| row.0),
+    )
+}
+
+/// Settings of the app itself, not of its tests.
+fn settings<'t>(scan: &Scan<'t>, names: &[&str]) -> Vec<&'t str> {
+    let found = names.iter().flat_map(|name| scan.named(name, 6));
+    found
+        .filter(|path| path.contains("main/") || !path.contains("src/"))
+        .collect()
+}
+
+fn in_properties(scan: &Scan<'_>) -> Option<Fact<u16>> {
+    const KEYS: &[&str] = &["server.port", "quarkus.http.port", "micronaut.server.port"];
+    for path in settings(
+        scan,
+        &["application.properties", "application-prod.properties"],
+    ) {
+        let text = scan.text(path).unwrap_or_default();
+        for (index, line) in text.lines().enumerate() {
+            let Some((key, value)) = line.split_once('=') else {
+                continue;
+            };
+            if let Some(port) = number(value).filter(|_| KEYS.contains(&key.trim())) {
+                let line = u32::try_from(index + 1).ok();
+                return Some(Fact::new(
+                    port,
+                    88,
+                    Evidence::line(path, line, "the server's port"),
+                ));
+            }
+        }
+    }
+    None
+}
+
+fn in_yaml(scan: &Scan<'_>) -> Option<Fact<u16>> {
+    const POINTERS: &[&str] = &[
+        "/server/port",
+        "/quarkus/http/port",
+        "/micronaut/server/port",
+        "/ktor/deployment/port",
+    ];
+    settings(scan, &["application.yml", "application.yaml"])
+        .into_iter()
+        .find_map(|path| {
+            let value = scan.yaml(path)?;
+            let found = POINTERS.iter().find_map(|pointer| value.pointer(pointer))?;
+            let port = match found.as_u64() {
+                Some(port) => u16::try_from(port).ok(),
+                None => number(found.as_str()?),
+            };
+            let port = port.filter(|port| *port > 0)?;
+            Some(Fact::new(
+                port,
+                88,
+                scan.evidence(path, "port:", "the server's port"),
+            ))
+        })
+}
+
+/// `8080` of `${PORT:8080}` and of `8080`.
+fn number(value: &str) -> Option<u16> {
+    let value = value.trim().trim_end_matches('}');
+    value
+        .rsplit(':')
+        .next()?
+        .trim()
+        .parse()
+        .ok()
+        .filter(|port| *port > 0)
+}
+
+/// `temurin-21.0.2` → `21.0.2`.
+pub(crate) fn numbers(version: &str) -> String {
+    version
+        .trim_start_matches(|char: char| !char.is_ascii_digit())
+        .split(['+', '_'])
+        .next()
+        .unwrap_or_default()
+        .to_owned()
+}
+
+/// `1.8` is Java 8; of `17.0.2` only the release counts, since that is how the images are named.
+pub(crate) fn one_eight(version: &str) -> String {
+    let version = version.strip_prefix("1.").unwrap_or(version);
+    version.split('.').next().unwrap_or(version).to_owned()
+}
+
+const DRIVERS: &[(&str, Database)] = &[
+    ("org.postgresql", Database::Postgres),
+    ("quarkus-jdbc-postgresql", Database::Postgres),
+    ("r2dbc-postgresql", Database::Postgres),
+    ("reactive-pg-client", Database::Postgres),
+    ("mysql-connector", Database::Mysql),
+    ("com.mysql", Database::Mysql),
+    ("quarkus-jdbc-mysql", Database::Mysql),
+    ("mariadb-java-client", Database::Mysql),
+    ("org.mariadb", Database::Mysql),
+    ("data-mongodb", Database::Mongodb),
+    ("mongodb-driver", Database::Mongodb),
+    ("data-redis", Database::Redis),
+    ("jedis", Database::Redis),
+    ("lettuce", Database::Redis),
+];
+
+/// The databases whose drivers the build uses.
+pub(crate) fn needs(
+    uses: impl Fn(&str) -> Option<Evidence>,
+    scan: &Scan<'_>,
+) -> Fact<Vec<Database>> {
+    let mut needs = databases::Needs::default();
+    for (name, database) in DRIVERS {
+        if let Some(evidence) = uses(name) {
+            needs.add(*database, evidence);
+        }
+    }
+    needs.add_env(scan);
+    needs.into_fact()
+}

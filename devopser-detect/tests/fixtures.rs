@@ -1,0 +1,112 @@
+//! Every folder of `fixtures/` is a test: `tree/` is detected, and the summary without its evidence must equal
+//! `expected.json`. `DEVOPSER_BLESS=1 cargo test -p devopser-detect` writes the files anew; read the difference.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "the helpers of tests may unwrap as tests do"
+)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use devopser_detect::{
+    GenerateOptions, check_dockerfile, detect_folder, explain, generate, summary,
+};
+
+fn fixtures() -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
+    let mut folders: Vec<PathBuf> = fs::read_dir(root)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    folders.sort();
+    folders
+}
+
+fn answer(folder: &Path) -> String {
+    let report = detect_folder(&folder.join("tree")).unwrap();
+    let mut value = serde_json::to_value(summary(&report)).unwrap();
+    let fields = value.as_object_mut().unwrap();
+    let evidence = fields.remove("evidence").unwrap();
+    for (field, proofs) in evidence.as_object().unwrap() {
+        assert!(
+            !proofs.as_array().unwrap().is_empty(),
+            "{}: {field} has no evidence",
+            folder.display()
+        );
+    }
+    serde_json::to_string_pretty(&value).unwrap() + "\n"
+}
+
+#[test]
+fn every_folder_gives_its_expected_summary() {
+    let folders = fixtures();
+    let bless = std::env::var_os("DEVOPSER_BLESS").is_some();
+    let mut wrong = Vec::new();
+    for folder in &folders {
+        let file = folder.join("expected.json");
+        let answer = answer(folder);
+        if bless {
+            fs::write(&file, &answer).unwrap();
+        }
+        let expected = fs::read_to_string(&file).unwrap_or_default();
+        if answer != expected {
+            wrong.push(format!(
+                "{}\nexpected {expected}\nanswered {answer}",
+                folder.display()
+            ));
+        }
+    }
+    let expected = folders
+        .iter()
+        .filter(|folder| folder.join("expected.json").is_file())
+        .count();
+    assert_eq!(folders.len(), expected, "each folder has its expected.json");
+    assert!(folders.len() >= 35);
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn what_is_generated_is_sound_and_the_same_each_time() {
+    for folder in fixtures() {
+        let report = detect_folder(&folder.join("tree")).unwrap();
+        assert!(!explain(&report).is_empty());
+        let options = GenerateOptions::default();
+        let Ok(files) = generate(&report, &options) else {
+            continue;
+        };
+        assert_eq!(
+            files,
+            generate(&report, &options).unwrap(),
+            "{}",
+            folder.display()
+        );
+        let compose: serde_yaml_ng::Value = serde_yaml_ng::from_str(&files.compose).unwrap();
+        assert!(compose.get("services").is_some(), "{}", files.compose);
+        if files.own_dockerfile.is_some() {
+            continue;
+        }
+        let text = &files.dockerfile;
+        check_dockerfile(text)
+            .unwrap_or_else(|problems| panic!("{}: {problems:?}\n{text}", folder.display()));
+        for part in ["\nUSER ", "\nHEALTHCHECK ", "\nCMD [", "PORT="] {
+            assert!(
+                text.contains(part),
+                "{} lacks {part:?}:\n{text}",
+                folder.display()
+            );
+        }
+        assert!(!text.contains("syntax=") && !text.contains("<<"), "{text}");
+        assert!(files.dockerignore.contains(".git\n"));
+    }
+}
+
+#[test]
+fn reports_survive_being_stored() {
+    for folder in fixtures() {
+        let report = detect_folder(&folder.join("tree")).unwrap();
+        let text = serde_json::to_string(&report).unwrap();
+        let again: devopser_core::model::report::Report = serde_json::from_str(&text).unwrap();
+        assert_eq!(report, again);
+    }
+}
