@@ -220,7 +220,7 @@ fn catalog(options: &EmbeddedOptions) -> Result<Catalog> {
     #[cfg(feature = "local")]
     let catalog = catalog.with(devopser_providers::local::provider(
         devopser_providers::local::LocalConfig {
-            path: options.search_path.clone(),
+            search_path: options.search_path.clone(),
             home: options.home.clone(),
             ..devopser_providers::local::LocalConfig::new(options.folder.join("local"))
         },

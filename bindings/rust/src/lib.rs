@@ -18,3 +18,9 @@ pub use devopser_detect as detect;
 pub use devopser_providers as providers;
 pub use embedded::{Embedded, EmbeddedOptions};
 pub use planner::StackPlanner;
+
+/// The example of the README, compiled and run as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+#[derive(Debug)]
+pub struct Readme;

@@ -38,7 +38,7 @@ pub(crate) fn server(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines) -> R
         ("PYTHONDONTWRITEBYTECODE", "1"),
         ("PORT", port.as_str()),
     ];
-    env.extend(own_env(stack));
+    env.extend(own_env(stack, &port));
     env.extend(
         stack
             .run_env
@@ -80,13 +80,15 @@ fn build(stack: &Detection, lines: &mut Lines) {
 }
 
 /// What the frameworks' own servers read instead of `PORT`.
-fn own_env(stack: &Detection) -> Vec<(&'static str, &'static str)> {
+///
+/// The port as it is: within one `ENV` instruction Docker fills in the values from before that instruction.
+fn own_env<'p>(stack: &Detection, port: &'p str) -> Vec<(&'static str, &'p str)> {
     match value(stack.framework.as_ref()) {
         Some("gradio") => vec![
             ("GRADIO_SERVER_NAME", "0.0.0.0"),
-            ("GRADIO_SERVER_PORT", "$PORT"),
+            ("GRADIO_SERVER_PORT", port),
         ],
-        Some("flask") => vec![("FLASK_RUN_HOST", "0.0.0.0"), ("FLASK_RUN_PORT", "$PORT")],
+        Some("flask") => vec![("FLASK_RUN_HOST", "0.0.0.0"), ("FLASK_RUN_PORT", port)],
         _ => Vec::new(),
     }
 }

@@ -34,33 +34,12 @@ pub(crate) async fn no_request_is_lost_in_a_redeploy() {
         .expect("a URL")
         .to_owned();
 
-    let done = Arc::new(AtomicBool::new(false));
-    let (good, bad) = (
-        Arc::new(AtomicU64::new(0)),
-        Arc::new(std::sync::Mutex::new(Vec::new())),
-    );
-    let load: Vec<_> = (0..CONNECTIONS)
-        .map(|_| {
-            tokio::spawn(fetch_until(
-                url.clone(),
-                Arc::clone(&done),
-                Arc::clone(&good),
-                Arc::clone(&bad),
-            ))
-        })
-        .collect();
+    let load = Load::start(&url);
     let began = Instant::now();
     apps::expectation("express").change(&source);
     devopser.succeed(&up).await;
     tokio::time::sleep_until((began + LOAD_TIME).into()).await;
-    done.store(true, Ordering::SeqCst);
-    for task in load {
-        task.await.expect("a load task ends");
-    }
-    let (good, bad) = (
-        good.load(Ordering::SeqCst),
-        std::mem::take(&mut *bad.lock().expect("a lock")),
-    );
+    let (good, bad) = load.end().await;
     println!(
         "{good} requests on {CONNECTIONS} connections in {:?}, {} failed",
         began.elapsed(),
@@ -74,6 +53,46 @@ pub(crate) async fn no_request_is_lost_in_a_redeploy() {
     );
     assert!(good > 100, "only {good} requests were made");
     devopser.succeed(&["rm", "express"]).await;
+}
+
+/// Clients that fetch one address as fast as they can.
+struct Load {
+    done: Arc<AtomicBool>,
+    good: Arc<AtomicU64>,
+    bad: Arc<std::sync::Mutex<Vec<String>>>,
+    tasks: Vec<tokio::task::JoinHandle<()>>,
+}
+
+impl Load {
+    fn start(url: &str) -> Self {
+        let (done, good) = (
+            Arc::new(AtomicBool::new(false)),
+            Arc::new(AtomicU64::new(0)),
+        );
+        let bad = Arc::new(std::sync::Mutex::new(Vec::new()));
+        let tasks = (0..CONNECTIONS)
+            .map(|_| {
+                let (done, good, bad) = (Arc::clone(&done), Arc::clone(&good), Arc::clone(&bad));
+                tokio::spawn(fetch_until(url.to_owned(), done, good, bad))
+            })
+            .collect();
+        Self {
+            done,
+            good,
+            bad,
+            tasks,
+        }
+    }
+
+    /// How many requests were answered as they should, and what went wrong with the others.
+    async fn end(self) -> (u64, Vec<String>) {
+        self.done.store(true, Ordering::SeqCst);
+        for task in self.tasks {
+            task.await.expect("a load task ends");
+        }
+        let bad = std::mem::take(&mut *self.bad.lock().expect("a lock"));
+        (self.good.load(Ordering::SeqCst), bad)
+    }
 }
 
 async fn fetch_until(

@@ -195,7 +195,7 @@ impl Steps {
         for name in parts.system.secret_names(&target.tenant, &prefix).await? {
             ctx.vault.remove(&SecretRef(name)).await?;
         }
-        self.forget_sources(target).await?;
+        self.forget_sources(ctx, target).await?;
         for found in parts
             .records
             .releases(
@@ -232,32 +232,42 @@ impl Steps {
         parts.system.release_port(target).await
     }
 
-    /// Removes the snapshots that no other app of the tenant was deployed from.
-    async fn forget_sources(&self, target: &Target) -> Result<()> {
+    /// Removes the snapshots that no other app of the tenant was deployed from. Apps that are gone do not count, and the
+    /// runs of this one are over but for those that still wait.
+    async fn forget_sources(&self, ctx: &Context, target: &Target) -> Result<()> {
         let parts = &self.shared.parts;
-        let all = PageRequest {
+        let (mut mine, mut others) = (BTreeSet::new(), BTreeSet::new());
+        let mut page = PageRequest {
             offset: 0,
             limit: 1000,
         };
-        let deployments = parts
-            .records
-            .list(&target.tenant, RecordKind::Deployment, None, all)
-            .await?;
-        let (mut mine, mut others) = (BTreeSet::new(), BTreeSet::new());
-        for found in deployments {
-            let Ok(record) = serde_json::from_value::<Deployment>(found.value.body) else {
-                continue;
-            };
-            let ended = record.state.is_final();
-            if let Action::Deploy { spec } = record.action
-                && let Source::Snapshot { digest, .. } = spec.source
-            {
-                let gone = record.target == *target && ended;
-                if gone {
-                    mine.insert(digest)
-                } else {
-                    others.insert(digest)
+        loop {
+            let found = parts
+                .records
+                .list(&target.tenant, RecordKind::Deployment, None, page)
+                .await?;
+            page.offset += found.len() as u64;
+            for found in &found {
+                let Ok(record) = serde_json::from_value::<Deployment>(found.value.body.clone())
+                else {
+                    continue;
                 };
+                let over = record.state.is_final() || ctx.deployment.as_ref() == Some(&record.id);
+                let is_mine = record.target == *target && over;
+                let Action::Deploy { spec } = record.action else {
+                    continue;
+                };
+                let Source::Snapshot { digest, .. } = spec.source else {
+                    continue;
+                };
+                if is_mine {
+                    mine.insert(digest);
+                } else if !over || parts.records.app(&record.target).await?.is_some() {
+                    others.insert(digest);
+                }
+            }
+            if found.len() < 1000 {
+                break;
             }
         }
         for digest in mine.difference(&others) {

@@ -248,7 +248,7 @@ fn next(scan: &Scan<'_>, evidence: Evidence) -> Outcome {
     let text = scan.text(path).unwrap_or_default();
     match export.iter().find(|sign| text.contains(**sign)) {
         Some(sign) => Outcome::Static {
-            output: "out".to_owned(),
+            output: configured(scan, "next.config", "distDir").unwrap_or_else(|| "out".to_owned()),
             evidence: scan.evidence(path, sign, "Next.js exports files"),
         },
         None => Outcome::Server { evidence },
