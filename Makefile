@@ -19,7 +19,7 @@ test-workspace: ## Unit, integration and documentation tests of all crates
 	$(CARGO) test --locked --workspace
 
 test-e2e: ## The end-to-end tests on the Docker engine (DEVOPSER_E2E_APPS=express,flask takes just these)
-	$(CARGO) test --locked -p devopser --features e2e --test e2e -- --nocapture --test-threads=1
+	$(CARGO) test --locked --workspace --features devopser/e2e --test e2e -- --nocapture --test-threads=1
 
 lint: ## What CI checks before it tests: format and clippy, warnings are errors
 	$(CARGO) fmt --all --check
@@ -28,8 +28,9 @@ lint: ## What CI checks before it tests: format and clippy, warnings are errors
 fmt: ## Format the sources
 	$(CARGO) fmt --all
 
-bench: ## The benchmarks
-	$(CARGO) bench --locked --workspace
+bench: ## `up` against docker-compose; needs a Docker engine and docker-compose
+	$(CARGO) build --locked --release -p devopser
+	benches/compose/run.sh
 
 docs: ## The API documentation, warnings are errors
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps
