@@ -54,6 +54,17 @@ impl EmbeddedOptions {
             alias_port: None,
         }
     }
+
+    /// How git is run with these options.
+    #[must_use]
+    pub fn git_program(&self) -> GitProgram {
+        GitProgram {
+            search_path: (&self.search_path).into(),
+            variables: self.git_variables.clone(),
+            ssh_keys_of_user: self.ssh_keys_of_user,
+            ..GitProgram::default()
+        }
+    }
 }
 
 /// An engine in one folder: SQLite, the router in this process, the providers of this build.
@@ -91,12 +102,7 @@ impl Embedded {
             folder: folder.join("work"),
         })
         .port_is_free(port_is_free)
-        .git(GitProgram {
-            search_path: (&options.search_path).into(),
-            variables: options.git_variables.clone(),
-            ssh_keys_of_user: options.ssh_keys_of_user,
-            ..GitProgram::default()
-        })
+        .git(options.git_program())
         .build()
         .await?;
         Ok(Self {

@@ -8,12 +8,14 @@
 mod embedded;
 mod planner;
 
+pub use devopser_core::context::CancellationToken;
 pub use devopser_core::engine::{AppView, Engine, Following, Worker};
 pub use devopser_core::model::deployment::{Deployment, DeploymentState};
 pub use devopser_core::model::event::{EventKind, StoredEvent};
 pub use devopser_core::model::plan::{DeploySpec, OverlapPolicy, Plan};
 pub use devopser_core::model::source::{GitUrl, Source};
 pub use devopser_core::{Context, Error, ErrorKind, Result, Retry, Secret, id, model, provider};
+pub use devopser_core::{memory, source};
 pub use devopser_detect as detect;
 pub use devopser_providers as providers;
 pub use embedded::{Embedded, EmbeddedOptions};

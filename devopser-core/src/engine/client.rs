@@ -10,7 +10,9 @@ use serde::{Deserialize, Serialize};
 use super::bound::vault;
 use super::builder::Shared;
 use super::steps::no_app;
+use crate::context::CancellationToken;
 use crate::id::{DeploymentId, ReleaseId, Target, TenantId};
+use crate::memory::MemoryServices;
 use crate::model::deployment::{Action, CancelReason, Deployment};
 use crate::model::event::StoredEvent;
 use crate::model::plan::{DeploySpec, OverlapPolicy, Plan};
@@ -18,7 +20,7 @@ use crate::model::record::{App, Desired, Expected, PageRequest, Release, Release
 use crate::model::service::{LogLine, ReleasePhase, ReleaseRef, ReleaseStatus, SecretRef, Stats};
 use crate::model::source::Source;
 use crate::provider::{BlobStoreExt, LogOptions, Provider};
-use crate::source::{Snapshot, snapshot_archive, snapshot_folder, unpack};
+use crate::source::{Snapshot, lay_out, snapshot_archive, snapshot_folder};
 use crate::store::{DeploymentStoreExt, LeaseGrant, PendingRun};
 use crate::{Error, ErrorKind, Result, Secret};
 
@@ -128,7 +130,7 @@ impl Engine {
     /// provider is asked.
     ///
     /// # Errors
-    /// As [`Engine::deploy`], and what the planner says. A git source must be deployed, or cloned by the caller.
+    /// As [`Engine::deploy`], what the planner says, and for a git source what fetching it says.
     pub async fn plan(&self, spec: &DeploySpec) -> Result<Plan> {
         let scratch = self.scratch().await?;
         let result = self.plan_in(spec, scratch.clone()).await;
@@ -138,25 +140,18 @@ impl Engine {
 
     async fn plan_in(&self, spec: &DeploySpec, scratch: PathBuf) -> Result<Plan> {
         let shared = Arc::clone(&self.shared);
+        let (quiet, cancel) = (MemoryServices::default(), CancellationToken::new());
+        let folder = lay_out(
+            &spec.source,
+            &scratch,
+            &shared.limits,
+            &shared.git,
+            &quiet,
+            &cancel,
+        )
+        .await?;
         let spec = spec.clone();
         super::steps::blocking(move || {
-            let folder = match &spec.source {
-                Source::Folder { path } => path.clone(),
-                Source::Archive { path } => {
-                    let bundle = scratch.join("source.tar");
-                    snapshot_archive(path, &bundle, &shared.limits)?;
-                    let folder = scratch.join("source");
-                    unpack(&bundle, &folder)?;
-                    folder
-                }
-                Source::Image { .. } => scratch.clone(),
-                other => {
-                    return Err(Error::invalid(
-                        "source",
-                        format!("{} cannot be planned as it is", other.describe()),
-                    ));
-                }
-            };
             let folder = match &spec.root {
                 Some(root) => super::steps::inside(&folder, root)?,
                 None => folder,

@@ -73,9 +73,12 @@ pub(crate) enum Command {
 /// The arguments of `detect`.
 #[derive(Debug, Args)]
 pub(crate) struct DetectArguments {
-    /// A folder.
+    /// A folder, an archive (.tar, .tar.gz, .zip), or a git URL (https://…, git@…, file://…).
     #[arg(default_value = ".")]
-    pub(crate) folder: PathBuf,
+    pub(crate) source: String,
+    /// The branch, tag or commit of a git source.
+    #[arg(long = "ref", value_name = "REVISION")]
+    pub(crate) revision: Option<String>,
 }
 
 /// The arguments that say what is deployed.

@@ -40,7 +40,7 @@ pub(crate) fn run() -> ExitCode {
     let output = Output::new(arguments.json);
     let result = match &arguments.command {
         // Detection needs neither a store nor a runtime.
-        Command::Detect(detect) => detect::detect(detect, &output),
+        Command::Detect(detect) => detect::detect(&arguments, detect, &output),
         _ => with_runtime(&arguments, &output),
     };
     match result {
@@ -64,18 +64,26 @@ fn code_of(error: &Error) -> u8 {
 }
 
 fn with_runtime(arguments: &Arguments, output: &Output) -> Result<u8> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
+    runtime()?.block_on(dispatch(arguments, output))
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|source| {
             Error::unexpected("the asynchronous runtime cannot be started").with_source(source)
-        })?;
-    runtime.block_on(dispatch(arguments, output))
+        })
+}
+
+/// How git is run: as [`Embedded`] runs it.
+fn git_program(arguments: &Arguments) -> Result<devopser::source::GitProgram> {
+    Ok(options(arguments)?.git_program())
 }
 
 async fn dispatch(arguments: &Arguments, output: &Output) -> Result<u8> {
     match &arguments.command {
-        Command::Detect(detect) => detect::detect(detect, output),
+        Command::Detect(detect) => detect::detect(arguments, detect, output),
         Command::Doctor => doctor::doctor(arguments, output).await,
         Command::Plan(spec) => up::plan(&open(arguments).await?, arguments, spec, output).await,
         Command::Up(up) => up::up(open(arguments).await?, arguments, up, output).await,

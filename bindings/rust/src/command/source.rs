@@ -13,18 +13,13 @@ use super::args::{Arguments, Overlap, SpecArguments};
 use super::output::Output;
 
 /// The source that a text names: a git URL, `image:NAME`, or a path to a folder or an archive.
-pub(crate) fn source(arguments: &SpecArguments) -> Result<Source> {
-    let text = arguments.source.as_str();
+pub(crate) fn named(text: &str, revision: Option<&str>) -> Result<Source> {
     if let Some(name) = text.strip_prefix("image:") {
         return Ok(Source::Image {
             reference: ImageRef::new(name)?,
         });
     }
-    let revision = arguments
-        .revision
-        .as_ref()
-        .map(GitRevision::new)
-        .transpose()?;
+    let revision = revision.map(GitRevision::new).transpose()?;
     if text.contains("://") || text.starts_with("git@") {
         return Ok(Source::Git {
             url: GitUrl::new(text)?,
@@ -88,7 +83,7 @@ pub(crate) async fn spec(
     given: &SpecArguments,
     output: &Output,
 ) -> Result<DeploySpec> {
-    let source = source(given)?;
+    let source = named(&given.source, given.revision.as_deref())?;
     let target = Target {
         tenant: arguments.tenant.clone(),
         app: name(given, &source),
