@@ -218,7 +218,7 @@ async fn a_cancelled_or_late_build_ends_with_everything_that_it_started() {
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Cancelled);
     canceller.await.unwrap();
-    assert!(begin.elapsed() < Duration::from_secs(60));
+    assert!(begin.elapsed() < Duration::from_secs(10));
     assert_eq!(processes(&bench.mark()), [0; 0]);
     assert!(ctx.ledger.list().await.unwrap().is_empty());
 

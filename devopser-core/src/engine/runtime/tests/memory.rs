@@ -72,7 +72,7 @@ async fn days_pass_in_no_time() {
     let result = runtime.run_to_end(&winding_registry(&log), "run").await;
     assert_eq!(result, Ok(json!([1, null, ["left", "right"], 8])));
     assert_eq!(runtime.crashes(), 0);
-    assert!(begun.elapsed() < Duration::from_secs(30));
+    assert!(begun.elapsed() < Duration::from_secs(2));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -149,7 +149,7 @@ async fn a_test_can_move_the_clock_by_hand() {
     });
     let begun = Instant::now();
     while runtime.describe("run").await.expect("a status").state == RunState::Pending {
-        assert!(begun.elapsed() < Duration::from_secs(60), "nobody takes it");
+        assert!(begun.elapsed() < Duration::from_secs(10), "nobody takes it");
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     clock.advance(HOUR / 2).await;
