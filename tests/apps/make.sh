@@ -147,8 +147,11 @@ GO
 
 make_rust() { # https://docs.rs/axum/latest/axum/#example
   need cargo
-  cargo init --vcs none --name hello rust
+  mkdir -p rust/src
   cd rust
+  # Not `cargo init`: it takes the edition from a workspace that happens to lie above the folder, and joins it.
+  printf '[package]\nname = "hello"\nversion = "0.1.0"\nedition = "2024"\n\n[dependencies]\n\n[workspace]\n' >Cargo.toml
+  echo 'fn main() {}' >src/main.rs
   cargo add --quiet axum@0.8
   cargo add --quiet tokio@1 --features full
   cat >src/main.rs <<'RS'
