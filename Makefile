@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 CARGO ?= cargo
 
-.PHONY: help demo test test-workspace test-e2e lint fmt bench docs
+.PHONY: help demo test test-workspace test-e2e lint fmt bench bench-detect docs
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "%-16s %s\n", $$1, $$2 }' Makefile
@@ -31,6 +31,9 @@ fmt: ## Format the sources
 bench: ## `up` against docker-compose; needs a Docker engine and docker-compose
 	$(CARGO) build --locked --release -p devopser
 	benches/compose/run.sh
+
+bench-detect: ## Detection against its peers: accuracy and speed (LABELS=labels.jsonl FOLDER=folders for your own labels)
+	benches/detect/run.sh $(LABELS) $(FOLDER)
 
 docs: ## The API documentation, warnings are errors
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps
