@@ -37,6 +37,9 @@ pub fn explain(report: &Report) -> String {
             );
         }
     }
+    for finding in &report.findings {
+        let _ = writeln!(out, "refused: {finding}");
+    }
     for warning in &report.warnings {
         let _ = writeln!(out, "warning: {warning}");
     }

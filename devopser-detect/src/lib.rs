@@ -13,6 +13,11 @@
 //! ```
 
 mod command;
+#[expect(
+    dead_code,
+    reason = "what a deployment of a compose file reads is not called yet"
+)]
+mod compose;
 mod dockerfile;
 mod explain;
 mod generate;
@@ -28,11 +33,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use devopser_core::Result;
-use devopser_core::model::report::{Detection, Report};
+use devopser_core::model::report::{Detection, Finding, Report};
 use devopser_core::provider::StackDetector;
 
 pub use command::split_command;
-pub use dockerfile::{Problem, check_dockerfile};
+pub use compose::{Variable, Variables, compose_policy};
+pub use dockerfile::{Problem, check_dockerfile, dockerfile_policy, without_frontend};
 pub use explain::explain;
 pub use generate::{DatabaseService, GenerateOptions, Generated, generate, is_single_page};
 pub use summary::{Summary, summary};
@@ -66,8 +72,35 @@ pub fn detect_with(tree: &dyn FileTree, others: &[Arc<dyn StackDetector>]) -> Re
     }
     report.services = services::find(&scan, &report);
     services::promote(&mut report);
+    report.findings = findings(&scan, &report);
     report.warnings.extend(scan.take_warnings());
     report
+}
+
+/// What the repository's own files ask of the host that is refused.
+fn findings(scan: &Scan<'_>, report: &Report) -> Vec<Finding> {
+    let mut found = Vec::new();
+    if let Some(path) = &report.compose {
+        found = compose_policy(scan.tree(), path, &Variables::new());
+        // A variable that must be set is handed over when it is deployed.
+        found.retain(|finding| finding.rule != "variable");
+    }
+    if let Some(path) = &report.dockerfile
+        && let Some(text) = scan.text(path)
+    {
+        for Problem { line, reason } in dockerfile_policy(&text) {
+            let finding = Finding {
+                path: path.clone(),
+                line,
+                rule: "dockerfile".to_owned(),
+                reason,
+            };
+            if !found.contains(&finding) {
+                found.push(finding);
+            }
+        }
+    }
+    found
 }
 
 /// Detects what a folder on disk is, with the default limits.

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use devopser_core::model::plan::{BuildPlan, DeploySpec, Plan};
-use devopser_core::model::report::{Database, Detection, Report};
+use devopser_core::model::report::{Database, Detection, Finding, Report};
 use devopser_core::model::source::Source;
 use devopser_core::provider::Planner;
 use devopser_core::{Error, Result};
 use devopser_detect::{
     GenerateOptions, check_dockerfile, detect_folder, generate, is_single_page, split_command,
+    without_frontend,
 };
 
 /// Where apps listen when nothing says otherwise.
@@ -31,6 +32,7 @@ impl Planner for StackPlanner {
                 true,
             ));
         }
+        refuse_steering(spec)?;
         let mut report = detect_folder(folder)?;
         apply_overrides(&mut report, spec);
         if spec.provider.as_str() == "local" {
@@ -69,6 +71,8 @@ fn docker_plan(folder: &Path, spec: &DeploySpec, report: Report) -> Result<Plan>
     if let Some(path) = report.dockerfile.clone() {
         let text = read(folder, &path)?.unwrap_or_default();
         refuse_broken(&path, &text)?;
+        refuse_forbidden(&report.findings, &path)?;
+        let text = without_frontend(&text);
         let port = spec.app_port.or(report.dockerfile_port);
         let ignore = read(folder, ".dockerignore")?.unwrap_or_default();
         let mut plan = image_plan(spec, report, text, ignore, true);
@@ -238,6 +242,41 @@ fn recognised(report: &Report) -> Result<&Detection> {
              If the app lies in a folder of it, name the folder with `--root`.",
         )
     })
+}
+
+/// What a file of the source asks of the host is refused before anything starts.
+fn refuse_forbidden(findings: &[Finding], path: &str) -> Result<()> {
+    let found: Vec<&Finding> = findings
+        .iter()
+        .filter(|finding| finding.path == path)
+        .collect();
+    let Some(first) = found.first() else {
+        return Ok(());
+    };
+    Err(
+        Error::invalid("source", format!("{first} (rule {})", first.rule))
+            .with_context("file", &first.path)
+            .with_context("line", first.line)
+            .with_context("rule", &first.rule)
+            .with_remedy("Take out what the lines below name, and deploy again.")
+            .with_log(found.iter().map(ToString::to_string).collect()),
+    )
+}
+
+/// Arguments that the builder itself obeys, such as `BUILDKIT_SYNTAX`, would undo what is checked in a Dockerfile.
+fn refuse_steering(spec: &DeploySpec) -> Result<()> {
+    match spec
+        .build_env
+        .keys()
+        .find(|name| name.to_ascii_uppercase().starts_with("BUILDKIT_"))
+    {
+        None => Ok(()),
+        Some(name) => Err(Error::invalid(
+            "build_env",
+            format!("{name} steers the builder, and is not the source's to set"),
+        )
+        .with_remedy("Leave it out.")),
+    }
 }
 
 fn refuse_broken(path: &str, text: &str) -> Result<()> {

@@ -38,6 +38,25 @@ impl Evidence {
     }
 }
 
+/// Something in a file of the source that is refused: it reaches for the host, or is not carried out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// The file, relative to the root.
+    pub path: String,
+    /// The line, counted from 1.
+    pub line: u32,
+    /// The rule, such as `privileged` or `host-mount`; `unsupported` where it is merely not carried out.
+    pub rule: String,
+    /// What is refused, and why.
+    pub reason: String,
+}
+
+impl std::fmt::Display for Finding {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}: {}", self.path, self.line, self.reason)
+    }
+}
+
 /// A value with how sure we are (0 to 100) and what proves it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fact<T> {
@@ -191,6 +210,9 @@ pub struct Report {
     /// The services of a monorepo.
     #[serde(default)]
     pub services: Vec<ServiceFound>,
+    /// What the repository's own Dockerfile and compose file ask for that is refused.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<Finding>,
     /// What could not be read or looks wrong.
     #[serde(default)]
     pub warnings: Vec<String>,

@@ -31,9 +31,25 @@ pub(crate) struct Dockerfile {
 impl Dockerfile {
     /// Reads a Dockerfile; never fails.
     pub(crate) fn parse(text: &str) -> Self {
-        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        let lines: Vec<&str> = text.lines().collect();
+        let lines = lines_of(text);
         let escape = escape(&lines);
+        Self::read(&lines, escape, true)
+    }
+
+    /// Every way in which a builder could read it: with each escape character that a directive may name, and with
+    /// the lines of here-documents as instructions too. What hides in one reading shows in another.
+    pub(crate) fn readings(text: &str) -> Vec<Self> {
+        let lines = lines_of(text);
+        let other = (escape(&lines) != '\\').then_some('`');
+        ['\\']
+            .into_iter()
+            .chain(other)
+            .flat_map(|escape| [true, false].map(|documents| (escape, documents)))
+            .map(|(escape, documents)| Self::read(&lines, escape, documents))
+            .collect()
+    }
+
+    fn read(lines: &[&str], escape: char, documents: bool) -> Self {
         let mut file = Self::default();
         let mut at = 0;
         while let Some(line) = lines.get(at) {
@@ -43,7 +59,7 @@ impl Dockerfile {
             if trimmed.is_empty() || trimmed.starts_with('#') {
                 continue;
             }
-            let (joined, next) = join(&lines, start, escape);
+            let (joined, next) = join(lines, start, escape);
             at = next.0;
             if next.1 {
                 file.unfinished.push(Unfinished {
@@ -55,9 +71,9 @@ impl Dockerfile {
                 .split_once(char::is_whitespace)
                 .unwrap_or((&joined, ""));
             let keyword = keyword.to_ascii_uppercase();
-            if ["RUN", "COPY", "ADD"].contains(&keyword.as_str()) {
+            if documents && ["RUN", "COPY", "ADD"].contains(&keyword.as_str()) {
                 for (mark, strip) in heredocs(rest) {
-                    match end_of(&lines, at, &mark, strip) {
+                    match end_of(lines, at, &mark, strip) {
                         Some(end) => at = end + 1,
                         None => {
                             file.unfinished.push(Unfinished {
@@ -167,6 +183,13 @@ pub(crate) fn words(rest: &str) -> String {
     }
 }
 
+fn lines_of(text: &str) -> Vec<&str> {
+    text.strip_prefix('\u{feff}')
+        .unwrap_or(text)
+        .lines()
+        .collect()
+}
+
 fn number(index: usize) -> u32 {
     u32::try_from(index + 1).unwrap_or(u32::MAX)
 }
@@ -187,7 +210,8 @@ fn escape(lines: &[&str]) -> char {
     '\\'
 }
 
-/// The logical line that begins at `start`, the index after it, and whether it ran off the end.
+/// The logical line that begins at `start`, the index after it, and whether it ran off the end. As the builder joins
+/// them: nothing stands between the parts, and an escape character that is itself escaped joins nothing.
 fn join(lines: &[&str], start: usize, escape: char) -> (String, (usize, bool)) {
     let mut joined = String::new();
     let mut at = start;
@@ -197,18 +221,26 @@ fn join(lines: &[&str], start: usize, escape: char) -> (String, (usize, bool)) {
         if at > start + 1 && (trimmed.is_empty() || trimmed.starts_with('#')) {
             continue;
         }
-        match trimmed.strip_suffix(escape) {
-            Some(part) => {
-                joined.push_str(part);
-                joined.push(' ');
-            }
+        let line = if at == start + 1 {
+            line.trim_start()
+        } else {
+            line
+        };
+        match continued(line, escape) {
+            Some(part) => joined.push_str(part),
             None => {
-                joined.push_str(trimmed);
-                return (joined, (at, false));
+                joined.push_str(line);
+                return (joined.trim_end().to_owned(), (at, false));
             }
         }
     }
-    (joined, (at, true))
+    (joined.trim_end().to_owned(), (at, true))
+}
+
+/// The part before the escape character that ends a line.
+fn continued(line: &str, escape: char) -> Option<&str> {
+    let part = line.trim_end_matches([' ', '\t']).strip_suffix(escape)?;
+    (!part.ends_with(escape)).then_some(part)
 }
 
 /// The end marks of the here-documents that an instruction opens, and whether their lines may be indented by tabs.
@@ -324,6 +356,15 @@ mod tests {
             Dockerfile::parse("FROM a\nRUN <<EOF\nx").unfinished.len(),
             1
         );
+    }
+
+    #[test]
+    fn lines_are_joined_as_the_builder_joins_them() {
+        let first = |text: &str| Dockerfile::parse(text).instructions[0].rest.clone();
+        assert_eq!(first("RUN --secu\\\nrity=x y\n"), "--security=x y");
+        assert_eq!(first("RUN a \\ \t\n # c\n\n  b\n"), "a   b");
+        assert_eq!(first("RUN a \\\\\nRUN b\n"), "a \\\\");
+        assert_eq!(first("# escape=`\nRUN a \\\nRUN b\n"), "a \\");
     }
 
     #[test]

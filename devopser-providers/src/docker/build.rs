@@ -83,11 +83,14 @@ impl Docker {
                 request.secrets,
             ))
             .await?;
+        let mut build_args = request.build_args;
+        // Cache mounts are shared by their ids: a Dockerfile must never see what another tenant's left there.
+        build_args.insert("BUILDKIT_CACHE_MOUNT_NS".into(), names::short_hash(mark));
         let spec = BuildSpec {
             id: id.clone(),
             tag: request.tag.clone(),
             labels: names::labels(mark),
-            build_args: request.build_args,
+            build_args,
             no_cache: request.no_cache,
         };
         let mut events = self.engine.build(spec, &session).await?;

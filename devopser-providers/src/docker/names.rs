@@ -99,7 +99,7 @@ pub(crate) fn intent(kind: &str, name: &str) -> Result<ResourceIntent> {
     })
 }
 
-fn short_hash(text: &str) -> String {
+pub(crate) fn short_hash(text: &str) -> String {
     Digest::of(text.as_bytes()).hex().chars().take(12).collect()
 }
 

@@ -1,0 +1,322 @@
+//! YAML with the line of every value. Aliases and merge keys are filled in; what they multiply is bounded.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use saphyr_parser::{Event, Parser, ScalarStyle, Span};
+
+/// The most values in a file, aliases filled in.
+const MAX_NODES: usize = 50_000;
+/// How deep values may nest.
+const MAX_DEPTH: usize = 60;
+
+/// A value with where it stands.
+#[derive(Clone, Debug)]
+pub(crate) struct Node {
+    /// The file, relative to the root of the source.
+    pub(crate) file: Rc<str>,
+    /// The line, from 1.
+    pub(crate) line: u32,
+    pub(crate) value: Yaml,
+}
+
+/// A value.
+#[derive(Clone, Debug)]
+pub(crate) enum Yaml {
+    Null,
+    /// A text or number; `plain` where it is not quoted.
+    Scalar {
+        text: String,
+        plain: bool,
+    },
+    List(Vec<Node>),
+    /// Keys with their lines and values, in their order.
+    Map(Vec<(String, u32, Node)>),
+}
+
+/// Why a file cannot be read.
+#[derive(Clone, Debug)]
+pub(crate) struct Unreadable {
+    pub(crate) line: u32,
+    pub(crate) reason: String,
+}
+
+impl Node {
+    pub(crate) fn map(&self) -> &[(String, u32, Self)] {
+        match &self.value {
+            Yaml::Map(entries) => entries,
+            _ => &[],
+        }
+    }
+
+    pub(crate) fn list(&self) -> &[Self] {
+        match &self.value {
+            Yaml::List(items) => items,
+            _ => &[],
+        }
+    }
+
+    pub(crate) fn text(&self) -> Option<&str> {
+        match &self.value {
+            Yaml::Scalar { text, .. } => Some(text),
+            _ => None,
+        }
+    }
+
+    pub(crate) const fn is_null(&self) -> bool {
+        matches!(self.value, Yaml::Null)
+    }
+
+    pub(crate) fn get(&self, key: &str) -> Option<&Self> {
+        self.map()
+            .iter()
+            .find(|(name, ..)| name == key)
+            .map(|(.., node)| node)
+    }
+
+    /// Calls `change` on every text below it.
+    pub(crate) fn each_text(&mut self, change: &mut impl FnMut(&mut String, u32)) {
+        match &mut self.value {
+            Yaml::Null => {}
+            Yaml::Scalar { text, .. } => change(text, self.line),
+            Yaml::List(items) => items.iter_mut().for_each(|item| item.each_text(change)),
+            Yaml::Map(entries) => entries
+                .iter_mut()
+                .for_each(|(.., node)| node.each_text(change)),
+        }
+    }
+}
+
+/// Reads the one document of a file.
+pub(crate) fn parse(file: &str, text: &str) -> Result<Node, Unreadable> {
+    let mut reader = Reader {
+        events: Parser::new_from_str(text),
+        file: Rc::from(file),
+        anchors: HashMap::new(),
+        count: 0,
+    };
+    let mut document = None;
+    loop {
+        match reader.next()? {
+            (Event::StreamEnd, _) => break,
+            (Event::DocumentStart(_), span) if document.is_some() => {
+                return Err(at(&span, "the file holds more than one document"));
+            }
+            (
+                Event::StreamStart | Event::DocumentStart(_) | Event::DocumentEnd | Event::Nothing,
+                _,
+            ) => {}
+            (event, span) => document = Some(reader.node(event, &span, 0)?),
+        }
+    }
+    Ok(document.unwrap_or_else(|| Node {
+        file: Rc::from(file),
+        line: 1,
+        value: Yaml::Null,
+    }))
+}
+
+struct Reader<'t> {
+    events: Parser<'t, saphyr_parser::StrInput<'t>>,
+    file: Rc<str>,
+    anchors: HashMap<usize, Node>,
+    count: usize,
+}
+
+impl<'t> Reader<'t> {
+    fn next(&mut self) -> Result<(Event<'t>, Span), Unreadable> {
+        match self.events.next() {
+            Some(Ok(found)) => Ok(found),
+            Some(Err(error)) => Err(Unreadable {
+                line: line(error.marker().line()),
+                reason: error.info().to_owned(),
+            }),
+            None => Ok((Event::StreamEnd, Span::default())),
+        }
+    }
+
+    fn node(&mut self, event: Event<'t>, span: &Span, depth: usize) -> Result<Node, Unreadable> {
+        self.count += 1;
+        if depth > MAX_DEPTH || self.count > MAX_NODES {
+            return Err(at(span, "the file holds too much, or nests too deep"));
+        }
+        let (value, anchor) = match event {
+            Event::Scalar(text, style, anchor, tag) => {
+                let is_text = tag.as_ref().is_some_and(|tag| tag.suffix == "str");
+                known(tag.as_deref(), span)?;
+                let plain = style == ScalarStyle::Plain && !is_text;
+                let is_null = plain && ["", "~", "null", "Null", "NULL"].contains(&text.as_ref());
+                let text = text.into_owned();
+                let scalar = Yaml::Scalar { text, plain };
+                (if is_null { Yaml::Null } else { scalar }, anchor)
+            }
+            Event::SequenceStart(anchor, tag) => {
+                known(tag.as_deref(), span)?;
+                (self.list(depth)?, anchor)
+            }
+            Event::MappingStart(anchor, tag) => {
+                known(tag.as_deref(), span)?;
+                (self.map(depth)?, anchor)
+            }
+            Event::Alias(anchor) => return self.alias(anchor, span),
+            _ => (Yaml::Null, 0),
+        };
+        let node = Node {
+            file: Rc::clone(&self.file),
+            line: line(span.start.line()),
+            value,
+        };
+        if anchor > 0 {
+            self.anchors.insert(anchor, node.clone());
+        }
+        Ok(node)
+    }
+
+    /// What an anchor holds, at the line where the anchor holds it.
+    fn alias(&mut self, anchor: usize, span: &Span) -> Result<Node, Unreadable> {
+        let node = self
+            .anchors
+            .get(&anchor)
+            .ok_or_else(|| at(span, "an alias names what is not complete yet"))?;
+        self.count += size(node);
+        if self.count > MAX_NODES {
+            return Err(at(span, "its aliases multiply to too much"));
+        }
+        Ok(node.clone())
+    }
+
+    fn list(&mut self, depth: usize) -> Result<Yaml, Unreadable> {
+        let mut items = Vec::new();
+        loop {
+            match self.next()? {
+                (Event::SequenceEnd | Event::StreamEnd, _) => return Ok(Yaml::List(items)),
+                (event, span) => items.push(self.node(event, &span, depth + 1)?),
+            }
+        }
+    }
+
+    fn map(&mut self, depth: usize) -> Result<Yaml, Unreadable> {
+        let mut own: Vec<(String, u32, Node)> = Vec::new();
+        let mut merged = Vec::new();
+        loop {
+            let (event, span) = match self.next()? {
+                (Event::MappingEnd | Event::StreamEnd, _) => break,
+                found => found,
+            };
+            let key = self.node(event, &span, depth + 1)?;
+            let name = match key.value {
+                Yaml::Scalar { text, .. } => text,
+                Yaml::Null => "null".to_owned(),
+                _ => return Err(at(&span, "a key must be a text")),
+            };
+            let (event, value_span) = self.next()?;
+            let node = self.node(event, &value_span, depth + 1)?;
+            if name == "<<" {
+                merged.push((node, span));
+            } else if own.iter().any(|(known, ..)| *known == name) {
+                return Err(at(&span, &format!("the key {name:?} stands twice")));
+            } else {
+                own.push((name, line(span.start.line()), node));
+            }
+        }
+        for (node, span) in merged {
+            merge(&mut own, node, &span)?;
+        }
+        Ok(Yaml::Map(own))
+    }
+}
+
+/// Adds the keys that a merge key brings; those that are there win.
+fn merge(own: &mut Vec<(String, u32, Node)>, node: Node, span: &Span) -> Result<(), Unreadable> {
+    match node.value {
+        Yaml::Null => {}
+        Yaml::Map(entries) => {
+            for entry in entries {
+                if !own.iter().any(|(known, ..)| *known == entry.0) {
+                    own.push(entry);
+                }
+            }
+        }
+        Yaml::List(items) if items.iter().all(|item| matches!(item.value, Yaml::Map(_))) => {
+            for item in items {
+                merge(own, item, span)?;
+            }
+        }
+        _ => return Err(at(span, "a merge key takes mappings")),
+    }
+    Ok(())
+}
+
+fn size(node: &Node) -> usize {
+    1 + match &node.value {
+        Yaml::List(items) => items.iter().map(size).sum(),
+        Yaml::Map(entries) => entries.iter().map(|(.., node)| size(node)).sum(),
+        _ => 0,
+    }
+}
+
+/// Tags of the core schema say nothing new; others (`!reset`, `!override`) would change what a key means.
+fn known(tag: Option<&saphyr_parser::Tag>, span: &Span) -> Result<(), Unreadable> {
+    let Some(tag) = tag else { return Ok(()) };
+    let is_core = tag.is_yaml_core_schema()
+        && ["str", "int", "float", "bool", "null", "map", "seq"].contains(&tag.suffix.as_str());
+    if is_core {
+        return Ok(());
+    }
+    let tag = format!("the tag {}{} is not known", tag.handle, tag.suffix);
+    Err(at(span, &tag))
+}
+
+fn at(span: &Span, reason: &str) -> Unreadable {
+    Unreadable {
+        line: line(span.start.line()),
+        reason: reason.to_owned(),
+    }
+}
+
+fn line(line: usize) -> u32 {
+    u32::try_from(line.max(1)).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_aliases_and_merge_keys() {
+        let text = "a: &x\n  k: 1\n  l: [one,\n    two]\nb:\n  <<: *x\n  k: 2\nc: *x\n";
+        let root = parse("f", text).unwrap();
+        let b = root.get("b").unwrap();
+        assert_eq!(b.get("k").unwrap().text(), Some("2"));
+        assert_eq!(b.get("l").unwrap().list()[1].line, 4);
+        assert_eq!(root.get("c").unwrap().get("k").unwrap().line, 2);
+    }
+
+    #[test]
+    fn hostile_files_are_refused_in_bounded_work() {
+        let mut bomb = String::from("a0: &a0 [x, x]\n");
+        for at in 1..40 {
+            bomb.push_str(&format!("a{at}: &a{at} [*a{0}, *a{0}]\n", at - 1));
+        }
+        let deep = "[".repeat(10_000);
+        let nested: String = (0..500)
+            .map(|at| format!("{}a:\n", " ".repeat(at)))
+            .collect();
+        for (text, reason) in [
+            (bomb.as_str(), "multiply"),
+            (&deep, ""),
+            (&nested, "deep"),
+            ("a: 1\na: 2", "twice"),
+            ("a: !reset x", "tag"),
+            ("a: &x [*x]", "not complete"),
+            ("a: 1\n---\nb: 2", "more than one"),
+            ("{a: b}: c", "key"),
+            ("<<: 3", "merge key"),
+            ("a: [", ""),
+        ] {
+            let error = parse("f", text).unwrap_err();
+            assert!(error.reason.contains(reason), "{}", error.reason);
+        }
+        assert!(parse("f", "").unwrap().is_null());
+    }
+}
