@@ -71,7 +71,12 @@ fn chosen(out: &mut String, stack: &Detection) {
     row(out, "install", stack.install_command.as_ref(), Clone::clone);
     row(out, "build", stack.build_command.as_ref(), Clone::clone);
     row(out, "start", stack.start_command.as_ref(), Clone::clone);
-    row(out, "port", stack.port.as_ref(), ToString::to_string);
+    let sure = stack
+        .port
+        .as_ref()
+        .is_some_and(|fact| fact.confidence > crate::summary::GUESS);
+    let name = if sure { "port" } else { "port (assumed)" };
+    row(out, name, stack.port.as_ref(), ToString::to_string);
     row(out, "kind", stack.is_static.as_ref(), |value| {
         (if *value { "static site" } else { "server" }).to_owned()
     });

@@ -128,6 +128,17 @@ pub fn reads() -> Vec<&'static str> {
         .iter()
         .flat_map(|stack| stack.reads().iter().copied())
         .chain(COMPOSE.iter().copied())
+        .chain(
+            stack::port::SCRIPTS
+                .iter()
+                .map(|path| scan::base_name(path)),
+        )
+        .chain(
+            scan::platform::FILES
+                .iter()
+                .map(|path| scan::base_name(path)),
+        )
+        .chain(["README.md"])
         .collect();
     names.sort_unstable();
     names.dedup();
@@ -150,7 +161,10 @@ pub(crate) fn report_of(scan: &Scan<'_>) -> Report {
         .filter_map(|stack| stack.detect(scan))
         .collect();
     let mut ranked = rank::ranked(found).into_iter();
-    let stack = ranked.next();
+    let mut stack = ranked.next();
+    if let Some(stack) = &mut stack {
+        stack::port::settle(scan, stack);
+    }
     let own = scan.first(stack::dockerfile::NAMES);
     let file = own
         .and_then(|path| scan.text(path))

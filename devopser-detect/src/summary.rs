@@ -25,6 +25,8 @@ pub struct Summary {
     pub start_command: Option<String>,
     /// The port that it listens on.
     pub port: Option<u16>,
+    /// The port that it is told through `PORT` where nothing names one.
+    pub assumed_port: Option<u16>,
     /// The servers that it needs; files (SQLite) are not among them.
     pub databases: Option<Vec<String>>,
     /// Whether files come out, not a server.
@@ -42,6 +44,14 @@ pub struct Summary {
     pub confidence: u8,
     /// What proves each fact.
     pub evidence: BTreeMap<String, Vec<Evidence>>,
+}
+
+/// What a guess is sure of: it is in the report, for generation and for people, and no answer of the summary.
+pub(crate) const GUESS: u8 = 30;
+
+/// A fact that is an answer.
+fn answer<T>(fact: &Option<Fact<T>>) -> Option<&Fact<T>> {
+    fact.as_ref().filter(|fact| fact.confidence > GUESS)
 }
 
 /// The flat answer of a report.
@@ -64,8 +74,13 @@ pub fn summary(report: &Report) -> Summary {
         start_command: value(&stack.start_command),
         port: report
             .dockerfile_port
-            .or_else(|| stack.port.as_ref().map(|fact| fact.value)),
-        databases: stack.databases.as_ref().map(|fact| {
+            .or_else(|| answer(&stack.port).map(|fact| fact.value)),
+        assumed_port: stack
+            .port
+            .as_ref()
+            .filter(|fact| fact.confidence <= GUESS && report.dockerfile_port.is_none())
+            .map(|fact| fact.value),
+        databases: answer(&stack.databases).map(|fact| {
             fact.value
                 .iter()
                 .filter(|database| database.is_server())
@@ -101,7 +116,12 @@ fn evidence(stack: &Detection, report: &Report) -> BTreeMap<String, Vec<Evidence
         }
     }
     if let Some(fact) = &stack.port {
-        all.insert("port".to_owned(), fact.evidence.clone());
+        let name = if fact.confidence > GUESS {
+            "port"
+        } else {
+            "assumed_port"
+        };
+        all.insert(name.to_owned(), fact.evidence.clone());
     }
     if let Some(fact) = &stack.databases {
         all.insert("databases".to_owned(), fact.evidence.clone());

@@ -61,6 +61,29 @@ const EXTENSIONS: &[(&str, &str)] = &[
     ("zip", "libzip-dev"),
 ];
 
+/// Copies the sources and installs what `composer.json` names: as a layer of its own where that file is in the root.
+fn sources(stack: &Detection, composer: bool, lines: &mut Lines) {
+    if !composer {
+        copy(stack, lines);
+        lines.add("USER www-data");
+        return;
+    }
+    lines.add("COPY --from=composer:2 /usr/bin/composer /usr/local/bin/composer");
+    if let Some(folder) = hint(stack, "composer") {
+        copy(stack, lines);
+        lines.add("USER www-data");
+        lines.add(format!("RUN composer install --working-dir={folder} --no-dev --optimize-autoloader --no-interaction --prefer-dist"));
+        return;
+    }
+    lines.add("COPY --chown=www-data:www-data composer.json composer.loc[k] ./");
+    lines.add("USER www-data");
+    lines.add(
+        "RUN composer install --no-dev --no-scripts --no-autoloader --no-interaction --prefer-dist",
+    );
+    copy(stack, lines);
+    lines.add("RUN composer dump-autoload --no-dev --optimize");
+}
+
 /// A site behind Apache.
 pub(crate) fn server(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines) {
     let version =
@@ -100,17 +123,7 @@ pub(crate) fn server(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines) {
         "    && mkdir -p /var/run/apache2 /var/lock/apache2 && chown -R www-data:www-data /var/run/apache2 /var/lock/apache2 /var/log/apache2 /var/www"
     ));
     lines.add("WORKDIR /var/www/html");
-    if composer {
-        lines.add("COPY --from=composer:2 /usr/bin/composer /usr/local/bin/composer");
-        lines.add("COPY --chown=www-data:www-data composer.json composer.loc[k] ./");
-        lines.add("USER www-data");
-        lines.add("RUN composer install --no-dev --no-scripts --no-autoloader --no-interaction --prefer-dist");
-        copy(stack, lines);
-        lines.add("RUN composer dump-autoload --no-dev --optimize");
-    } else {
-        copy(stack, lines);
-        lines.add("USER www-data");
-    }
+    sources(stack, composer, lines);
     lines.add(format!("EXPOSE {port}"));
     health(plan, lines);
     lines.add("ENTRYPOINT []");

@@ -14,15 +14,31 @@ pub(crate) fn sources<'t>(scan: &Scan<'t>, endings: &[&str], depth: usize) -> Ve
         .iter()
         .map(String::as_str)
         .filter(|path| endings.iter().any(|ending| path.ends_with(ending)))
-        .filter(|path| path.matches('/').count() <= depth && !is_test(path))
+        .filter(|path| path.matches('/').count() <= depth && !is_test(path) && !is_hidden(path))
         .collect();
     found.sort_by_key(|path| (path.matches('/').count(), *path));
     found.truncate(MAX_FILES);
     found
 }
 
+/// Settings of test tools, which name the ports of servers that they start for themselves.
+const TOOLS: &[&str] = &[
+    "playwright.config.",
+    "cypress.config.",
+    "vitest.config.",
+    "jest.config.",
+    "karma.conf.",
+    "wdio.conf.",
+];
+
 /// Whether the path belongs to tests, examples or documentation.
+///
+/// Below `src/main/` there are none, whatever a package is called
+/// (<https://maven.apache.org/guides/introduction/introduction-to-the-standard-directory-layout.html>).
 pub(crate) fn is_test(path: &str) -> bool {
+    let path = path
+        .split_once("src/main/")
+        .map_or(path, |(before, _)| before);
     path.split('/').any(|part| {
         matches!(
             part,
@@ -44,11 +60,17 @@ pub(crate) fn is_test(path: &str) -> bool {
                 | "tools"
                 | "testing"
         ) || part.starts_with("test_")
+            || TOOLS.iter().any(|tool| part.starts_with(tool))
             || part.contains(".test.")
             || part.contains(".spec.")
             || part.ends_with("_test.go")
             || part.ends_with("_test.py")
     })
+}
+
+/// Whether the file lies in a hidden folder: those hold the settings of tools.
+fn is_hidden(path: &str) -> bool {
+    path.starts_with('.') && path.contains('/') || path.contains("/.")
 }
 
 /// The text of a file with the lines that only comment blanked, so that an example in a comment proves nothing.

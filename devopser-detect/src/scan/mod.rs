@@ -6,6 +6,7 @@ pub(crate) mod go;
 pub(crate) mod java;
 pub(crate) mod jsonc;
 pub(crate) mod node;
+pub(crate) mod platform;
 pub(crate) mod procfile;
 pub(crate) mod python;
 pub(crate) mod ruby;

@@ -4,8 +4,16 @@ use devopser_core::model::report::{Evidence, Fact};
 
 use super::Scan;
 
-/// The command of a process type, such as `web`.
+/// The command of a process type, such as `web`; for that one the files of platforms are asked as well.
 pub(crate) fn process(scan: &Scan<'_>, kind: &str) -> Option<Fact<String>> {
+    let found = in_procfile(scan, kind);
+    if found.is_some() || kind != "web" {
+        return found;
+    }
+    super::platform::start(scan)
+}
+
+fn in_procfile(scan: &Scan<'_>, kind: &str) -> Option<Fact<String>> {
     let text = scan.text("Procfile")?;
     for (index, line) in text.lines().enumerate() {
         let Some((name, command)) = line.split_once(':') else {

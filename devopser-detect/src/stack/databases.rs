@@ -56,14 +56,50 @@ impl Needs {
         }
     }
 
-    /// The examples of the environment.
-    pub(crate) fn add_env(&mut self, scan: &Scan<'_>) {
+    /// What the examples of the environment say.
+    pub(crate) fn add_env(&mut self, scan: &Scan<'_>, words: &[(&str, Database)]) {
         for path in ENV_FILES {
-            self.add_words(scan, path, ENV_WORDS);
+            self.add_words(scan, path, words);
         }
     }
 
-    /// The answer. SQLite is left out where a server is needed; an empty list is an answer as well.
+    /// Takes the examples of the environment as more evidence for databases whose driver is there. A name without a
+    /// driver proves nothing: the code cannot talk to that server.
+    ///
+    /// Of several servers whose drivers are there, the examples may name the one that is used.
+    pub(crate) fn confirm_by_env(&mut self, scan: &Scan<'_>) {
+        let mut named = Self::default();
+        named.add_env(scan, ENV_WORDS);
+        let primary = |needs: &Self| needs.found.keys().filter(|one| is_primary(**one)).count();
+        let both = named
+            .found
+            .keys()
+            .any(|one| is_primary(*one) && self.found.contains_key(one));
+        if primary(self) > 1 && primary(&named) == 1 && both {
+            self.found
+                .retain(|one, _| !is_primary(*one) || named.found.contains_key(one));
+        }
+        for (database, evidence) in named.found {
+            if let Some(known) = self.found.get_mut(&database) {
+                known.extend(evidence);
+            }
+        }
+    }
+
+    /// Adds what the settings name; where that is one primary database, the drivers of others are not used.
+    pub(crate) fn settle_by(&mut self, named: Self) {
+        let mut only = named.found.keys().filter(|one| is_primary(**one));
+        if let (Some(only), None) = (only.next().copied(), only.next()) {
+            self.found
+                .retain(|one, _| !is_primary(*one) || *one == only);
+        }
+        for (database, evidence) in named.found {
+            self.found.entry(database).or_default().extend(evidence);
+        }
+    }
+
+    /// The answer. SQLite is left out where a server is needed; an empty list is an answer as well. Drivers of several
+    /// primary databases are alternatives mostly, so which of them is needed is only a guess.
     pub(crate) fn into_fact(mut self) -> Fact<Vec<Database>> {
         if self.found.contains_key(&Database::Mariadb) {
             let more = self.found.remove(&Database::Mysql).unwrap_or_default();
@@ -75,9 +111,24 @@ impl Needs {
         if self.found.is_empty() {
             return none();
         }
-        let databases = self.found.keys().copied().collect();
-        Fact::with_all(databases, 85, self.found.into_values().flatten().collect())
+        let databases: Vec<Database> = self.found.keys().copied().collect();
+        let primary = databases.iter().filter(|one| is_primary(**one)).count();
+        let confidence = if primary > 1 {
+            crate::summary::GUESS
+        } else {
+            85
+        };
+        let evidence = self.found.into_values().flatten().collect();
+        Fact::with_all(databases, confidence, evidence)
     }
+}
+
+/// Whether it is a server that an app keeps its own data in; Redis stands beside one.
+const fn is_primary(database: Database) -> bool {
+    matches!(
+        database,
+        Database::Postgres | Database::Mysql | Database::Mariadb | Database::Mongodb
+    )
 }
 
 /// No database is needed.
@@ -150,7 +201,7 @@ pub(crate) fn of_node(scan: &Scan<'_>, package: &Package) -> Fact<Vec<Database>>
     for path in scan.named("schema.prisma", 3) {
         prisma(scan, path, &mut needs);
     }
-    needs.add_env(scan);
+    needs.confirm_by_env(scan);
     needs.into_fact()
 }
 
@@ -231,7 +282,7 @@ pub(crate) fn of_python(scan: &Scan<'_>, requirements: &Requirements) -> Fact<Ve
             );
         }
     }
-    needs.add_env(scan);
+    needs.confirm_by_env(scan);
     let settings = [
         ("django.db.backends.postgresql", Database::Postgres),
         ("django.db.backends.mysql", Database::Mysql),
@@ -278,7 +329,7 @@ pub(crate) fn of_go(scan: &Scan<'_>, module: Option<&GoMod>) -> Fact<Vec<Databas
             needs.add(*database, evidence);
         }
     }
-    needs.add_env(scan);
+    needs.confirm_by_env(scan);
     needs.into_fact()
 }
 
@@ -292,7 +343,7 @@ pub(crate) fn by_words(
     for path in files {
         needs.add_words(scan, path, words);
     }
-    needs.add_env(scan);
+    needs.confirm_by_env(scan);
     needs.into_fact()
 }
 
@@ -315,10 +366,8 @@ mod tests {
         ]);
         let scan = Scan::new(&tree);
         let fact = of_node(&scan, &scan.package().unwrap());
-        assert_eq!(
-            fact.value,
-            [Database::Postgres, Database::Redis, Database::Sqlite]
-        );
+        // Redis is named and no driver of it is there.
+        assert_eq!(fact.value, [Database::Postgres, Database::Sqlite]);
         assert_eq!(fact.evidence[0].line, Some(2));
     }
 }

@@ -239,10 +239,20 @@ impl Stack for Bun {
         detection.is_static = Some(Fact::new(false, 85, sign.evidence.clone()));
         bun_start(sign.script, sign.entry, &sign.evidence, detection);
         detection.databases.get_or_insert_with(databases::none);
-        detection.port.get_or_insert_with(|| {
-            port::in_sources(scan, sign.entry.as_slice())
-                .unwrap_or_else(|| port::default(3000, "Bun.serve"))
-        });
+        // https://bun.com/docs/runtime/http/server#changing-the-port-and-hostname
+        let unnamed = detection
+            .port
+            .as_ref()
+            .is_none_or(|port| port.confidence <= crate::summary::GUESS);
+        if let (true, Some(entry)) = (unnamed, sign.entry) {
+            detection.port = Some(
+                port::in_sources(scan, &[entry])
+                    .unwrap_or_else(|| port::default(3000, "Bun.serve")),
+            );
+        }
+        detection
+            .port
+            .get_or_insert_with(|| port::guess(3000, "Bun servers"));
         found.strength = if found.detection.start_command.is_some() {
             Strength::Entry
         } else {

@@ -289,6 +289,6 @@ fn needs(scan: &Scan<'_>, projects: &[Project<'_>]) -> Fact<Vec<Database>> {
             }
         }
     }
-    needs.add_env(scan);
+    needs.confirm_by_env(scan);
     needs.into_fact()
 }

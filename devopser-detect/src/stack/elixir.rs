@@ -146,7 +146,10 @@ fn port_of(scan: &Scan<'_>) -> Fact<u16> {
             }
         }
     }
-    port::default(4000, "Phoenix")
+    if scan.line_of("mix.exs", "{:phoenix,").is_some() {
+        return port::default(4000, "Phoenix");
+    }
+    port::guess(4000, "Elixir servers")
 }
 
 const WORDS: &[(&str, Database)] = &[

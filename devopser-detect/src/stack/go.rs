@@ -279,8 +279,20 @@ fn listens_on(scan: &Scan<'_>, id: Option<&str>) -> Fact<u16> {
     if let Some(found) = port::in_sources(scan, &first) {
         return found;
     }
-    port::default(
-        if id == Some("fiber") { 3000 } else { 8080 },
-        id.unwrap_or("Go servers"),
-    )
+    match id {
+        // https://pocketbase.io/docs/going-to-production/
+        Some("pocketbase") => port::default(8090, "pocketbase"),
+        // https://pkg.go.dev/github.com/gin-gonic/gin#Engine.Run: without an address it is :8080.
+        Some("gin")
+            if first
+                .iter()
+                .any(|path| scan.text(path).is_some_and(|text| text.contains(".Run()"))) =>
+        {
+            port::default(8080, "gin")
+        }
+        id => port::guess(
+            if id == Some("fiber") { 3000 } else { 8080 },
+            id.unwrap_or("Go servers"),
+        ),
+    }
 }

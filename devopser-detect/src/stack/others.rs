@@ -87,7 +87,7 @@ impl Stack for Others {
             3,
         );
         detection.port =
-            Some(port::in_sources(scan, &sources).unwrap_or_else(|| port::default(8080, row.0)));
+            Some(port::in_sources(scan, &sources).unwrap_or_else(|| port::guess(8080, row.0)));
         detection.databases = Some(databases::none());
         found(detection, Strength::Manifest)
     }

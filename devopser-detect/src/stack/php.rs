@@ -69,28 +69,38 @@ impl Stack for Php {
     }
 
     fn detect(&self, scan: &Scan<'_>) -> Option<Found> {
-        let composer = scan.json("composer.json").filter(|value| value.is_object());
         let page = scan.first(PAGES);
+        let manifest = manifest(scan, page);
+        let composer = scan.json(&manifest).filter(|value| value.is_object());
         let evidence = match (&composer, page) {
-            (Some(_), _) => Evidence::file("composer.json", "the manifest of Composer"),
+            (Some(_), _) => Evidence::file(manifest.as_str(), "the manifest of Composer"),
             (None, Some(path)) => Evidence::file(path, "a page of PHP"),
             (None, None) => Evidence::file(scan.root_with(".php").next()?, "a program of PHP"),
         };
         let mut detection = super::detection("php", "php", evidence.clone());
-        let requires = Requires(composer.as_deref());
+        let requires = Requires(composer.as_deref(), &manifest);
         let framework = framework(scan, &requires);
         if let Some((row, evidence)) = &framework {
             detection.framework = fact(row.0, 92, evidence.clone());
         }
         if composer.is_some() {
             detection.package_manager = fact("composer", 95, evidence.clone());
+            let folder = crate::scan::folder_of(&manifest);
+            let inside = if folder.is_empty() {
+                String::new()
+            } else {
+                detection
+                    .hints
+                    .insert("composer".to_owned(), folder.to_owned());
+                format!(" --working-dir={folder}")
+            };
             detection.install_command = fact(
-                "composer install --no-dev --optimize-autoloader --no-interaction",
+                format!("composer install{inside} --no-dev --optimize-autoloader --no-interaction"),
                 88,
                 evidence.clone(),
             );
         }
-        detection.version = pinned(scan, composer.as_deref());
+        detection.version = pinned(scan, composer.as_deref(), &manifest);
         detection.is_static = Some(Fact::new(false, 90, evidence.clone()));
         detection.port = Some(port::default(80, "PHP behind a web server"));
         detection.databases = Some(needs(
@@ -118,8 +128,17 @@ impl Stack for Php {
     }
 }
 
-/// What a `composer.json` requires.
-struct Requires<'c>(Option<&'c Value>);
+/// Composer's manifest: in the root, else beside the front page in the folder that is served.
+fn manifest(scan: &Scan<'_>, page: Option<&str>) -> String {
+    const NAME: &str = "composer.json";
+    let beside = page.map(|page| format!("{}/{NAME}", crate::scan::folder_of(page)));
+    beside
+        .filter(|path| !scan.has(NAME) && scan.has(path))
+        .unwrap_or_else(|| NAME.to_owned())
+}
+
+/// What a `composer.json` requires, and where it is.
+struct Requires<'c>(Option<&'c Value>, &'c str);
 
 impl Requires<'_> {
     fn get(&self, name: &str) -> Option<&str> {
@@ -146,7 +165,7 @@ fn framework(scan: &Scan<'_>, requires: &Requires<'_>) -> Option<(&'static Row, 
         return Some((
             row,
             scan.evidence(
-                "composer.json",
+                requires.1,
                 &format!("\"{}\"", row.1),
                 format!("requires {}", row.1),
             ),
@@ -162,13 +181,13 @@ fn framework(scan: &Scan<'_>, requires: &Requires<'_>) -> Option<(&'static Row, 
     Some((row, Evidence::file(marker, "a file of WordPress")))
 }
 
-fn pinned(scan: &Scan<'_>, composer: Option<&Value>) -> Option<Fact<String>> {
+fn pinned(scan: &Scan<'_>, composer: Option<&Value>, manifest: &str) -> Option<Fact<String>> {
     let at = |pointer: &str, key: &str| {
         let text = composer?.pointer(pointer)?.as_str()?.to_owned();
         Some((
             text,
             scan.evidence(
-                "composer.json",
+                manifest,
                 &format!("\"{key}\""),
                 format!("{key} of composer.json"),
             ),
@@ -264,6 +283,41 @@ const SOURCE_WORDS: &[(&str, Database)] = &[
     ("mysql:dbname", Database::Mysql),
 ];
 
+/// Settings of the environment that choose a database among those that a framework can talk to. `REDIS_HOST` chooses
+/// none: it stands in every example of Laravel (<https://laravel.com/docs/database#configuration>).
+const ENV_WORDS: &[(&str, Database)] = &[
+    ("DB_CONNECTION=pgsql", Database::Postgres),
+    ("DB_CONNECTION=mysql", Database::Mysql),
+    ("DB_CONNECTION=mariadb", Database::Mariadb),
+    ("postgres://", Database::Postgres),
+    ("postgresql://", Database::Postgres),
+    ("pdo-pgsql://", Database::Postgres),
+    ("mysql://", Database::Mysql),
+    ("mongodb://", Database::Mongodb),
+    ("CACHE_DRIVER=redis", Database::Redis),
+    ("CACHE_STORE=redis", Database::Redis),
+    ("QUEUE_CONNECTION=redis", Database::Redis),
+    ("SESSION_DRIVER=redis", Database::Redis),
+];
+
+/// Whether the code can talk to a database without a driver in `composer.json`: through a framework's own layer, or
+/// Doctrine's. Symfony commits its defaults to `.env`
+/// (<https://symfony.com/doc/current/configuration.html#configuring-environment-variables-in-env-files>).
+fn has_drivers(requires: &Requires<'_>, framework: Option<&str>) -> bool {
+    let doctrine = [
+        "doctrine/dbal",
+        "doctrine/orm",
+        "doctrine/doctrine-bundle",
+        "symfony/orm-pack",
+    ];
+    match framework {
+        Some("symfony" | "slim" | "mezzio" | "laminas") | None => {
+            doctrine.iter().any(|name| requires.get(name).is_some())
+        }
+        Some(_) => true,
+    }
+}
+
 fn needs(scan: &Scan<'_>, requires: &Requires<'_>, framework: Option<&str>) -> Fact<Vec<Database>> {
     let mut needs = databases::Needs::default();
     if framework == Some("wordpress") {
@@ -273,14 +327,16 @@ fn needs(scan: &Scan<'_>, requires: &Requires<'_>, framework: Option<&str>) -> F
         );
     }
     if requires.0.is_some() {
-        needs.add_words(scan, "composer.json", WORDS);
+        needs.add_words(scan, requires.1, WORDS);
     }
-    // Symfony commits its defaults to `.env` (https://symfony.com/doc/current/configuration.html#configuring-environment-variables-in-env-files).
-    needs.add_env(scan);
-    if framework.is_none() || framework == Some("slim") {
-        for path in crate::scan::code::sources(scan, &[".php", ".inc"], 4) {
-            needs.add_words(scan, path, SOURCE_WORDS);
-        }
+    if has_drivers(requires, framework) {
+        needs.add_env(scan, ENV_WORDS);
+        return needs.into_fact();
     }
+    // The extensions of PHP itself: the code says which one it calls.
+    for path in crate::scan::code::sources(scan, &[".php", ".inc"], 4) {
+        needs.add_words(scan, path, SOURCE_WORDS);
+    }
+    needs.confirm_by_env(scan);
     needs.into_fact()
 }

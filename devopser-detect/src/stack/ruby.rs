@@ -277,7 +277,11 @@ fn listens_on(
     .collect();
     port::in_env_example(scan)
         .or_else(|| port::in_sources(scan, &files))
-        .unwrap_or_else(|| port::default(usual, id.unwrap_or("Ruby servers")))
+        .unwrap_or_else(|| match id {
+            Some(id @ ("rails" | "hanami" | "padrino")) => port::default(usual, id),
+            // Rackup, Puma and the frameworks' own servers differ.
+            id => port::guess(usual, id.unwrap_or("Ruby servers")),
+        })
 }
 
 fn rails(scan: &Scan<'_>, id: Option<&str>, into: &mut Detection) {
@@ -339,15 +343,15 @@ fn needs(scan: &Scan<'_>, gemfile: Option<&Gemfile>) -> Fact<Vec<Database>> {
             needs.add(*database, evidence);
         }
     }
-    needs.add_env(scan);
-    needs.add_words(
-        scan,
-        "config/database.yml",
-        &[
-            ("adapter: postgresql", Database::Postgres),
-            ("adapter: mysql2", Database::Mysql),
-            ("adapter: trilogy", Database::Mysql),
-        ],
-    );
+    needs.confirm_by_env(scan);
+    const ADAPTERS: &[(&str, Database)] = &[
+        ("adapter: postgresql", Database::Postgres),
+        ("adapter: mysql2", Database::Mysql),
+        ("adapter: trilogy", Database::Mysql),
+    ];
+    // The adapter decides between drivers (https://guides.rubyonrails.org/configuring.html#configuring-a-database).
+    let mut adapters = databases::Needs::default();
+    adapters.add_words(scan, "config/database.yml", ADAPTERS);
+    needs.settle_by(adapters);
     needs.into_fact()
 }

@@ -341,11 +341,15 @@ fn listens_on(scan: &Scan<'_>, row: Option<(&str, &str, u16)>) -> Fact<u16> {
     });
     files.extend(first);
     files.extend(rest);
-    port::in_sources(scan, &files).unwrap_or_else(|| {
-        port::default(
+    port::in_sources(scan, &files).unwrap_or_else(|| match row {
+        // These have a port of their own; the others listen where the program says.
+        Some(row) if ["rocket", "leptos", "loco", "dioxus"].contains(&row.0) => {
+            port::default(row.2, row.0)
+        }
+        row => port::guess(
             row.map_or(8080, |row| row.2),
             row.map_or("Rust servers", |row| row.0),
-        )
+        ),
     })
 }
 
@@ -399,6 +403,6 @@ fn needs(scan: &Scan<'_>, members: &[Member]) -> Fact<Vec<Database>> {
             }
         }
     }
-    needs.add_env(scan);
+    needs.confirm_by_env(scan);
     needs.into_fact()
 }

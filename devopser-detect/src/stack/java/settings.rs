@@ -16,10 +16,14 @@ pub(crate) fn listens_on(scan: &Scan<'_>, row: Option<(&str, &str, u16)>) -> Fac
             return found;
         }
     }
-    port::default(
-        row.map_or(8080, |row| row.2),
-        row.map_or("servers on the JVM", |row| row.0),
-    )
+    match row {
+        // These listen nowhere before the program says a port.
+        Some(row) if !["ktor", "vertx"].contains(&row.0) => port::default(row.2, row.0),
+        row => port::guess(
+            row.map_or(8080, |row| row.2),
+            row.map_or("servers on the JVM", |row| row.0),
+        ),
+    }
 }
 
 /// Settings of the app itself, not of its tests.
@@ -135,6 +139,6 @@ pub(crate) fn needs(
             needs.add(*database, evidence);
         }
     }
-    needs.add_env(scan);
+    needs.confirm_by_env(scan);
     needs.into_fact()
 }

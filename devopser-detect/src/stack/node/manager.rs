@@ -33,8 +33,13 @@ pub(crate) const FILES: &[&str] = &[
 ];
 
 /// Chooses the package manager.
+///
+/// Corepack writes `packageManager` by itself when yarn or pnpm is run once
+/// (<https://github.com/nodejs/corepack#environment-variables>, `COREPACK_ENABLE_AUTO_PIN`), so the one lock file of
+/// another package manager, which somebody committed, goes before it.
 pub(crate) fn choose(scan: &Scan<'_>, package: &Package) -> Fact<String> {
-    if let Some(name) = package.package_manager.as_deref().and_then(name_of) {
+    let named = package.package_manager.as_deref().and_then(name_of);
+    if let Some(name) = named.filter(|name| !is_contradicted(scan, name)) {
         return Fact::new(
             name.to_owned(),
             98,
@@ -71,6 +76,12 @@ pub(crate) fn choose(scan: &Scan<'_>, package: &Package) -> Fact<String> {
         return found;
     }
     mentioned(scan, package)
+}
+
+/// Whether the lock files that are there are all of another package manager.
+fn is_contradicted(scan: &Scan<'_>, name: &str) -> bool {
+    let mut there = LOCKS.iter().filter(|(path, _)| scan.has(path)).peekable();
+    there.peek().is_some() && there.all(|(_, known)| *known != name)
 }
 
 /// What `engines` or the scripts call; npm, which comes with Node.js, where nothing does.

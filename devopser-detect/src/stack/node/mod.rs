@@ -198,8 +198,9 @@ fn without_package(scan: &Scan<'_>) -> Option<Found> {
         Evidence::file(path, "the entry file"),
     );
     detection.is_static = Some(Fact::new(false, 80, scan.evidence(path, sign, "a server")));
-    detection.port =
-        Some(port::in_sources(scan, &[path]).unwrap_or_else(|| port::default(3000, "node")));
+    detection.port = Some(
+        port::in_sources(scan, &[path]).unwrap_or_else(|| port::guess(3000, "Node.js servers")),
+    );
     detection.databases = Some(databases::none());
     found(detection, Strength::Source)
 }

@@ -57,12 +57,15 @@ const FRAMEWORKS: &[Framework] = &[
     row("starlette", "starlette", 8000, Serve::Asgi),       // https://www.starlette.io/#example
 ];
 
-/// The usual port of a framework; 8000 where there is none.
-pub(crate) fn usual_port(id: Option<&str>) -> u16 {
-    FRAMEWORKS
-        .iter()
-        .find(|row| Some(row.id) == id)
-        .map_or(8000, |row| row.port)
+/// The usual port of a framework, and whether its servers agree on it: gunicorn and uvicorn listen on 8000
+/// (<https://docs.gunicorn.org/en/stable/settings.html#bind>), so a development server that listens elsewhere says
+/// nothing about production.
+pub(crate) fn usual_port(id: Option<&str>) -> (u16, bool) {
+    let row = FRAMEWORKS.iter().find(|row| Some(row.id) == id);
+    row.map_or((8000, false), |row| {
+        let is_own = matches!(row.serve, Serve::Own(_)) && !["tornado", "dash"].contains(&row.id);
+        (row.port, is_own || row.port == 8000)
+    })
 }
 
 /// The framework and what proves it: what the entry file makes, else the requirements.
@@ -171,6 +174,9 @@ fn asgi(
     if id == "fastapi" && standard && object == "app" {
         return format!("fastapi run {} --port $PORT", entry.path);
     }
+    if let (Some(server), None) = (other_asgi(requirements), folder) {
+        return server.replace("{app}", &format!("{module}:{object}"));
+    }
     let (factory, object) = object
         .strip_suffix("()")
         .map_or(("", object), |object| ("--factory ", object));
@@ -178,6 +184,20 @@ fn asgi(
         .map(|folder| format!("--app-dir {folder} "))
         .unwrap_or_default();
     format!("uvicorn {factory}{folder}{module}:{object} --host 0.0.0.0 --port $PORT")
+}
+
+/// The ASGI server that the project depends on in place of uvicorn
+/// (<https://fastapi.tiangolo.com/deployment/manually/#asgi-servers>). Both find the module in the working folder.
+fn other_asgi(requirements: &Requirements) -> Option<&'static str> {
+    if requirements.has("uvicorn") {
+        return None;
+    }
+    if requirements.has("hypercorn") {
+        return Some("hypercorn {app} --bind 0.0.0.0:$PORT");
+    }
+    requirements
+        .has("daphne")
+        .then_some("daphne -b 0.0.0.0 -p $PORT {app}")
 }
 
 /// `gunicorn {project}.wsgi`, or uvicorn on `asgi` where only that exists.
@@ -200,9 +220,15 @@ fn django(
     } else {
         format!("--chdir {base} ")
     };
-    let prefers_asgi =
-        (requirements.has("daphne") || requirements.has("channels") || requirements.has("uvicorn"))
-            && !requirements.has("gunicorn");
+    let prefers_asgi = ["daphne", "channels", "uvicorn", "hypercorn"]
+        .iter()
+        .any(|server| requirements.has(server))
+        && !requirements.has("gunicorn");
+    let other = other_asgi(requirements).filter(|_| base.is_empty());
+    let serve = |folder: &str, module: &str| match other {
+        Some(server) => server.replace("{app}", &format!("{module}:application")),
+        None => format!("uvicorn {folder}{module}:application --host 0.0.0.0 --port $PORT"),
+    };
     into.hints.insert("django".to_owned(), "true".to_owned());
     match (wsgi, asgi) {
         (_, Some((path, module))) if prefers_asgi => {
@@ -212,7 +238,7 @@ fn django(
                 format!("--app-dir {base} ")
             };
             fact(
-                format!("uvicorn {folder}{module}:application --host 0.0.0.0 --port $PORT"),
+                serve(&folder, &module),
                 85,
                 Evidence::file(path, "the project's ASGI module"),
             )
@@ -223,7 +249,7 @@ fn django(
             Evidence::file(path, "the project's WSGI module"),
         ),
         (None, Some((path, module))) => fact(
-            format!("uvicorn {module}:application --host 0.0.0.0 --port $PORT"),
+            serve("", &module),
             80,
             Evidence::file(path, "the project's ASGI module"),
         ),
@@ -276,6 +302,10 @@ fn project<'t>(scan: &Scan<'t>, base: &str, file: &str) -> Option<(&'t str, Stri
         .and_then(|settings| settings.split('.').next())
         .map(str::to_owned);
     let mut found = scan.named(file, 4);
+    // A package of that name is the module as well (https://docs.python.org/3/tutorial/modules.html#packages).
+    let package_file = format!("{}/__init__.py", file.trim_end_matches(".py"));
+    let packages = scan.ending("__init__.py", 4).into_iter();
+    found.extend(packages.filter(|path| path.ends_with(&format!("/{package_file}"))));
     found.retain(|path| path.starts_with(&prefix));
     let preferred = package.map(|package| format!("{prefix}{package}/"));
     let path = found
@@ -290,6 +320,7 @@ fn project<'t>(scan: &Scan<'t>, base: &str, file: &str) -> Option<(&'t str, Stri
     let module = path
         .strip_prefix(&prefix)?
         .strip_suffix(".py")?
+        .trim_end_matches("/__init__")
         .replace('/', ".");
     Some((path, module))
 }

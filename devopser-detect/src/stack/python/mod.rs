@@ -249,7 +249,13 @@ fn listens_on(
     {
         return found;
     }
-    port::default(frameworks::usual_port(id), id.unwrap_or("Python servers"))
+    let (port, is_default) = frameworks::usual_port(id);
+    let name = id.unwrap_or("Python servers");
+    if is_default {
+        port::default(port, name)
+    } else {
+        port::guess(port, name)
+    }
 }
 
 /// What an installation reads. Requirement files that include others, or install the project itself, need the sources.

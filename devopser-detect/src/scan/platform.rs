@@ -1,0 +1,191 @@
+//! Start commands and ports in the files of hosting platforms. They say how the authors deploy, as a `Procfile`
+//! does; a `Procfile` goes before them.
+
+use devopser_core::model::report::Fact;
+use serde_json::Value;
+
+use super::Scan;
+
+/// The files that are read.
+pub(crate) const FILES: &[&str] = &[
+    "railway.json",
+    "railway.toml",
+    "railpack.json",
+    "nixpacks.toml",
+    "nixpacks.json",
+    "render.yaml",
+    "fly.toml",
+    "heroku.yml",
+    "app.json",
+    ".do/app.yaml",
+];
+
+/// Where a file keeps its start command.
+const STARTS: &[(&str, &[&str])] = &[
+    ("railway.json", &["/deploy/startCommand"]), // https://docs.railway.com/reference/config-as-code
+    ("railway.toml", &["/deploy/startCommand"]),
+    ("railpack.json", &["/deploy/startCommand"]), // https://railpack.com/config/file/
+    ("nixpacks.toml", &["/start/cmd"]),           // https://nixpacks.com/docs/configuration/file
+    ("nixpacks.json", &["/start/cmd"]),
+    ("fly.toml", &["/processes/web", "/processes/app"]), // https://fly.io/docs/reference/configuration/#the-processes-section
+    ("heroku.yml", &["/run/web"]), // https://devcenter.heroku.com/articles/build-docker-images-heroku-yml
+    ("app.json", &["/formation/web/command"]),
+];
+
+/// The start command of the web process.
+pub(crate) fn start(scan: &Scan<'_>) -> Option<Fact<String>> {
+    let named = STARTS.iter().find_map(|(path, pointers)| {
+        let value = read(scan, path)?;
+        let command = pointers
+            .iter()
+            .find_map(|pointer| value.pointer(pointer)?.as_str().map(str::to_owned))?;
+        Some((*path, command))
+    });
+    let (path, command) = named
+        .or_else(|| {
+            Some((
+                "render.yaml",
+                in_service(scan, "render.yaml", "startCommand")?,
+            ))
+        })
+        .or_else(|| {
+            Some((
+                ".do/app.yaml",
+                in_service(scan, ".do/app.yaml", "run_command")?,
+            ))
+        })?;
+    let command = command.trim().to_owned();
+    let first = command.lines().next().unwrap_or_default().to_owned();
+    (!command.is_empty() && !command.contains('\n')).then(|| {
+        Fact::new(
+            command,
+            93,
+            scan.evidence(path, &first, "the start command of the platform's file"),
+        )
+    })
+}
+
+/// The port that the platform's file says the app listens on.
+pub(crate) fn port(scan: &Scan<'_>) -> Option<Fact<u16>> {
+    let fly = read(scan, "fly.toml").and_then(|value| {
+        value
+            .pointer("/http_service/internal_port")
+            .or_else(|| value.pointer("/services/0/internal_port"))
+            .cloned()
+    });
+    let of_fly = fly.map(|port| ("fly.toml", "internal_port", port));
+    let found = of_fly.or_else(|| {
+        let value = read(scan, ".do/app.yaml")?;
+        let port = value.pointer("/services/0/http_port")?.clone();
+        Some((".do/app.yaml", "http_port", port))
+    });
+    let (path, key, port) = found?;
+    let port = u16::try_from(port.as_u64()?)
+        .ok()
+        .filter(|port| *port > 0)?;
+    Some(Fact::new(
+        port,
+        90,
+        scan.evidence(path, key, "the port in the platform's file"),
+    ))
+}
+
+/// A key of the only web service of the repository's root in a list of services
+/// (<https://render.com/docs/blueprint-spec>, <https://docs.digitalocean.com/products/app-platform/reference/app-spec/>).
+fn in_service(scan: &Scan<'_>, path: &str, key: &str) -> Option<String> {
+    let value = read(scan, path)?;
+    let services = value.get("services")?.as_array()?;
+    let text = |service: &Value, key: &str| {
+        service
+            .get(key)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned()
+    };
+    let mut here = services.iter().filter(|service| {
+        let kind = text(service, "type");
+        let folder = format!(
+            "{}{}",
+            text(service, "rootDir"),
+            text(service, "source_dir")
+        );
+        (kind.is_empty() || kind == "web")
+            && ["", ".", "/", "./"].contains(&folder.as_str())
+            && service.get(key).is_some()
+    });
+    let only = here.next().filter(|_| here.next().is_none())?;
+    only.get(key)?.as_str().map(str::to_owned)
+}
+
+fn read(scan: &Scan<'_>, path: &str) -> Option<std::rc::Rc<Value>> {
+    if !scan.has(path) {
+        return None;
+    }
+    match path.rsplit('.').next() {
+        Some("toml") => scan.toml(path),
+        Some("json") => scan.json(path),
+        _ => scan.yaml(path),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tree::MemoryTree;
+
+    fn of(path: &str, text: &str) -> (Option<String>, Option<u16>) {
+        let tree = MemoryTree::new([(path, text)]);
+        let scan = Scan::new(&tree);
+        (
+            start(&scan).map(|fact| fact.value),
+            port(&scan).map(|fact| fact.value),
+        )
+    }
+
+    #[test]
+    fn reads_each_platform() {
+        let wanted = Some("gunicorn a:b".to_owned());
+        for (path, text) in [
+            (
+                "railway.json",
+                r#"{"deploy": {"startCommand": "gunicorn a:b"}}"#,
+            ),
+            (
+                "railway.toml",
+                "[deploy]\nstartCommand = \"gunicorn a:b\"\n",
+            ),
+            ("nixpacks.toml", "[start]\ncmd = 'gunicorn a:b'\n"),
+            ("fly.toml", "[processes]\napp = 'gunicorn a:b'\n"),
+            ("heroku.yml", "run:\n  web: gunicorn a:b\n"),
+            (
+                "render.yaml",
+                "services:\n - type: web\n   startCommand: gunicorn a:b\n - type: worker\n   startCommand: x\n",
+            ),
+            (
+                ".do/app.yaml",
+                "services:\n - name: web\n   run_command: gunicorn a:b\n",
+            ),
+        ] {
+            assert_eq!(of(path, text).0, wanted, "{path}");
+        }
+        assert_eq!(
+            of("fly.toml", "[http_service]\ninternal_port = 8081\n").1,
+            Some(8081)
+        );
+        assert_eq!(
+            of("fly.toml", "[[services]]\ninternal_port = 8082\n").1,
+            Some(8082)
+        );
+    }
+
+    #[test]
+    fn several_web_services_or_other_folders_are_no_answer() {
+        for text in [
+            "services:\n - type: web\n   startCommand: a\n - type: web\n   startCommand: b\n",
+            "services:\n - type: web\n   rootDir: api\n   startCommand: a\n",
+            "services: 3\n",
+        ] {
+            assert_eq!(of("render.yaml", text).0, None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,306 @@
+//! The port that what surrounds the app says: the script that its image starts with, Kubernetes manifests, the
+//! `docker run` line of its README.
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+
+use devopser_core::model::report::{Evidence, Fact};
+
+use super::{OTHERS, in_command, sound};
+use crate::scan::{Scan, base_name, line_of};
+
+/// Scripts that an image starts with (<https://docs.docker.com/build/building/best-practices/#entrypoint>).
+pub(crate) const SCRIPTS: &[&str] = &[
+    "docker-entrypoint.sh",
+    "entrypoint.sh",
+    "docker/docker-entrypoint.sh",
+    "docker/entrypoint.sh",
+    "boot.sh",
+    "bootstrap.sh",
+    "start.sh",
+    "startup.sh",
+    "run.sh",
+    "docker/start.sh",
+    "scripts/entrypoint.sh",
+    "scripts/start.sh",
+];
+
+/// Programs that listen.
+const PROGRAMS: &[&str] = &[
+    "bin/rails",
+    "bundle",
+    "daphne",
+    "fastapi",
+    "flask",
+    "gunicorn",
+    "hypercorn",
+    "java",
+    "next",
+    "node",
+    "php",
+    "puma",
+    "python",
+    "python3",
+    "rails",
+    "streamlit",
+    "uvicorn",
+    "uwsgi",
+    "waitress-serve",
+];
+
+/// The port of the server that such a script starts.
+pub(crate) fn in_scripts(scan: &Scan<'_>) -> Option<Fact<u16>> {
+    SCRIPTS
+        .iter()
+        .filter(|path| scan.has(path))
+        .find_map(|path| {
+            let text = scan.text(path)?;
+            let (port, sign) = in_script(&text)?;
+            let line = line_of(&text, &sign);
+            let evidence = Evidence::line(*path, line, "the start script of the image names it");
+            Some(Fact::new(port, 85, evidence))
+        })
+}
+
+/// The port of the last server that a script starts, and the first words of that line.
+fn in_script(text: &str) -> Option<(u16, String)> {
+    let joined = text.replace("\\\r\n", " ").replace("\\\n", " ");
+    let mut known: BTreeMap<String, String> = BTreeMap::new();
+    let mut found = None;
+    for line in joined.lines().map(str::trim).take(500) {
+        if let Some((name, value)) = assignment(line) {
+            known.insert(name.to_owned(), expand(value, &known));
+            continue;
+        }
+        let bare = line.strip_prefix("exec ").unwrap_or(line).trim_start();
+        let program = bare.split_whitespace().next().unwrap_or_default();
+        if PROGRAMS.contains(&program)
+            && let Some(port) = in_command(&expand(bare, &known))
+        {
+            found = Some((port, bare.split("  ").next().unwrap_or(bare).to_owned()));
+        }
+    }
+    found
+}
+
+/// `NAME=value` on a line of its own.
+fn assignment(line: &str) -> Option<(&str, &str)> {
+    let (name, value) = line
+        .strip_prefix("export ")
+        .unwrap_or(line)
+        .split_once('=')?;
+    let is_name = !name.is_empty()
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    let value = value.trim().trim_matches(['"', '\'']);
+    (is_name && !value.contains(' ')).then_some((name, value))
+}
+
+/// Fills in `$NAME`, `${NAME}` and `${NAME:-default}`; what is not known stays as it is.
+fn expand(text: &str, known: &BTreeMap<String, String>) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('$') {
+        out.push_str(&rest[..at]);
+        rest = &rest[at + 1..];
+        let (inner, after) = if let Some(braced) = rest.strip_prefix('{') {
+            match braced.split_once('}') {
+                Some(parts) => parts,
+                None => break,
+            }
+        } else {
+            let end = rest
+                .find(|char: char| !(char.is_ascii_alphanumeric() || char == '_'))
+                .unwrap_or(rest.len());
+            rest.split_at(end)
+        };
+        let (name, fallback) = inner
+            .split_once(":-")
+            .or_else(|| inner.split_once('-'))
+            .map_or((inner, None), |(name, fallback)| (name, Some(fallback)));
+        match known.get(name).map(String::as_str).or(fallback) {
+            Some(value) => out.push_str(value),
+            None => {
+                out.push('$');
+                out.push_str(name);
+            }
+        }
+        rest = after;
+    }
+    out.push_str(rest);
+    out
+}
+
+/// Folders that hold Kubernetes manifests, and names that they have.
+const FOLDERS: &[&str] = &[
+    "k8s",
+    "kubernetes",
+    "kube",
+    "deploy",
+    "deployment",
+    "deployments",
+    "manifests",
+    "config",
+    "chart",
+    "charts",
+    "helm",
+];
+const MANIFESTS: &[&str] = &["deployment", "service", "app", "k8s", "kubernetes", "pod"];
+
+/// `containerPort` of the manifests (<https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/pod-v1/>),
+/// where they all say the same one.
+pub(crate) fn in_manifests(scan: &Scan<'_>) -> Option<Fact<u16>> {
+    let is_manifest = |path: &&str| {
+        let Some(stem) = path
+            .strip_suffix(".yaml")
+            .or_else(|| path.strip_suffix(".yml"))
+        else {
+            return false;
+        };
+        path.matches('/').count() <= 3
+            && (path
+                .split('/')
+                .rev()
+                .skip(1)
+                .any(|part| FOLDERS.contains(&part))
+                || MANIFESTS.iter().any(|name| base_name(stem).contains(name)))
+    };
+    let mut ports = BTreeSet::new();
+    let mut evidence = None;
+    let paths = scan.paths().iter().map(String::as_str);
+    for path in paths.filter(is_manifest).take(20) {
+        let text = scan.text(path).unwrap_or_default();
+        for (index, line) in text.lines().enumerate() {
+            let Some((_, value)) = line.split_once("containerPort:") else {
+                continue;
+            };
+            if let Some(port) = sound(value.trim()).filter(|port| !OTHERS.contains(port)) {
+                ports.insert(port);
+                let line = u32::try_from(index + 1).ok();
+                evidence.get_or_insert_with(|| {
+                    Evidence::line(
+                        path,
+                        line,
+                        "the container's port in the Kubernetes manifest",
+                    )
+                });
+            }
+        }
+    }
+    only(&ports, 75, evidence)
+}
+
+/// Images whose `docker run` line starts what the app needs, not the app.
+const IMAGES: &[&str] = &[
+    "adminer",
+    "elasticsearch",
+    "jaeger",
+    "kafka",
+    "localstack",
+    "mailhog",
+    "maildev",
+    "mailpit",
+    "mariadb",
+    "minio",
+    "mongo",
+    "mysql",
+    "nginx",
+    "pgadmin",
+    "postgres",
+    "prometheus",
+    "rabbitmq",
+    "redis",
+    "traefik",
+    "zookeeper",
+];
+
+/// The container's side of `docker run -p` in the README
+/// (<https://docs.docker.com/reference/cli/docker/container/run/#publish>), where every such line says the same.
+pub(crate) fn in_readme(scan: &Scan<'_>) -> Option<Fact<u16>> {
+    let path = scan.first(&[
+        "README.md",
+        "readme.md",
+        "Readme.md",
+        ".github/README.md",
+        "docs/README.md",
+    ])?;
+    let text = scan.text(path)?;
+    if !text.contains("docker run") {
+        return None;
+    }
+    let joined = text.replace("\\\r\n", " ").replace("\\\n", " ");
+    let mut ports = BTreeSet::new();
+    for line in joined.lines() {
+        let Some(at) = line.find("docker run") else {
+            continue;
+        };
+        let command = &line[at..];
+        if IMAGES.iter().any(|image| command.contains(image)) {
+            continue;
+        }
+        ports.extend(published(command));
+    }
+    let line = line_of(&text, "docker run");
+    let evidence = Evidence::line(path, line, "the docker run line of the README publishes it");
+    only(&ports, 70, Some(evidence))
+}
+
+/// The ports in the container that the command publishes.
+fn published(command: &str) -> Vec<u16> {
+    let words: Vec<&str> = command.split_whitespace().collect();
+    let values = words
+        .windows(2)
+        .filter(|pair| ["-p", "--publish"].contains(&pair[0]))
+        .map(|pair| pair[1])
+        .chain(words.iter().filter_map(|word| {
+            word.strip_prefix("--publish=").or_else(|| {
+                word.strip_prefix("-p")
+                    .filter(|rest| rest.starts_with(|char: char| char.is_ascii_digit()))
+            })
+        }));
+    values
+        .filter_map(|value| {
+            let value = value.trim_matches(['"', '\'', '`']);
+            sound(value.rsplit(':').next()?.split('/').next()?)
+        })
+        .filter(|port| !OTHERS.contains(port))
+        .collect()
+}
+
+/// The fact where there is one port and no other.
+fn only(ports: &BTreeSet<u16>, confidence: u8, evidence: Option<Evidence>) -> Option<Fact<u16>> {
+    let port = ports.first().filter(|_| ports.len() == 1)?;
+    Some(Fact::new(*port, confidence, evidence?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tree::MemoryTree;
+
+    #[test]
+    fn start_scripts_are_read_with_their_variables() {
+        let script = "#!/bin/sh\nHOST=\"${HOST:-[::]}\"\nAPP_PORT=${APP_PORT:-9090}\nexec uwsgi --http $HOST:$APP_PORT uwsgi.ini\n";
+        assert_eq!(in_script(script).map(|found| found.0), Some(9090));
+        let script = "exec gunicorn 'a:b()' \\\n  --bind '0.0.0.0:8001' \\\n  --workers $N\n";
+        assert_eq!(in_script(script).map(|found| found.0), Some(8001));
+        assert_eq!(in_script("gunicorn a:b --bind 0.0.0.0:$PORT"), None);
+        assert_eq!(in_script("echo --port 9999"), None);
+    }
+
+    #[test]
+    fn the_readme_says_the_port_in_the_container() {
+        let port = |text: &str| {
+            let tree = MemoryTree::new([("README.md", text)]);
+            in_readme(&Scan::new(&tree)).map(|fact| fact.value)
+        };
+        assert_eq!(port("Run `docker run -p 80:3000 me/app`"), Some(3000));
+        assert_eq!(
+            port("docker run -d \\\n  --publish 127.0.0.1:80:4000/tcp me/app"),
+            Some(4000)
+        );
+        assert_eq!(port("docker run -p 5432:5432 postgres"), None);
+        assert_eq!(port("docker run -p 1:3000 a\ndocker run -p 1:3001 a"), None);
+    }
+}

@@ -1,0 +1,207 @@
+//! The port that an app listens on when nobody sets `PORT`: what its own files say, else the usual one.
+
+mod container;
+mod node;
+mod source;
+
+use std::sync::LazyLock;
+
+use devopser_core::model::report::{Detection, Evidence, Fact};
+use regex::Regex;
+
+use crate::scan::{Scan, platform};
+pub(crate) use container::SCRIPTS;
+pub(crate) use node::of_node;
+pub(crate) use source::in_sources;
+
+/// What [`default`] is sure of.
+const DEFAULT: u8 = 50;
+
+/// The port that a framework or its server listens on by itself, as its documentation says.
+pub(crate) fn default(port: u16, of: &str) -> Fact<u16> {
+    Fact::new(
+        port,
+        DEFAULT,
+        Evidence::file("", format!("the usual port of {of}")),
+    )
+}
+
+/// A port where neither the repository nor a framework names one. It is not answered as a fact: what is generated
+/// hands it to the app as `PORT`.
+pub(crate) fn guess(port: u16, of: &str) -> Fact<u16> {
+    Fact::new(
+        port,
+        crate::summary::GUESS,
+        Evidence::file(
+            "",
+            format!("nothing names a port; {of} are given this one as PORT"),
+        ),
+    )
+}
+
+/// Ports of servers that an app talks to, not its own.
+const OTHERS: &[u16] = &[
+    5432, 3306, 6379, 27017, 9092, 5672, 1433, 11211, 9200, 587, 465, 1025, 2525, 443, 4317, 4318,
+    8125, 2181, 6831, 9411,
+];
+
+/// Weighs the port of a detection against what surrounds the app.
+///
+/// The file of a platform and the script that the image starts with go before what the sources say. Manifests
+/// and the README go before a framework's default. A README that contradicts the sources leaves no answer.
+pub(crate) fn settle(scan: &Scan<'_>, into: &mut Detection) {
+    let is_static = into.is_static.as_ref().is_some_and(|fact| fact.value);
+    let Some(port) = into
+        .port
+        .as_mut()
+        .filter(|port| !is_static && port.confidence < 85)
+    else {
+        return;
+    };
+    if let Some(found) = platform::port(scan).or_else(|| container::in_scripts(scan)) {
+        *port = found;
+    } else if port.confidence <= DEFAULT {
+        if let Some(found) = container::in_manifests(scan).or_else(|| container::in_readme(scan)) {
+            *port = found;
+        }
+    } else if let Some(other) = container::in_readme(scan)
+        && other.value != port.value
+    {
+        port.confidence = crate::summary::GUESS;
+        port.evidence
+            .extend(other.evidence.into_iter().map(|evidence| Evidence {
+                why: format!(
+                    "{}: {} there, so neither is sure",
+                    evidence.why, other.value
+                ),
+                ..evidence
+            }));
+    }
+}
+
+/// A literal pattern over ASCII classes. It always compiles: the tests use every one.
+pub(crate) fn pattern(text: &str) -> Option<Regex> {
+    Regex::new(&format!("(?-u){text}")).ok()
+}
+
+static IN_COMMAND: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    pattern(
+        r#"(?:--port[= ]|--server\.port[= ]|(?:^|\s)-p[= ]?|(?:--bind|-b|--http|--http-socket|--listen)[= ]["']?(?:\[[0-9a-f:]*\]|[\w.]*):|\bPORT=|0\.0\.0\.0:|127\.0\.0\.1:|localhost:|\$\{PORT:-)(\d{2,5})\b"#,
+    )
+});
+
+/// The port that a command line names.
+pub(crate) fn in_command(command: &str) -> Option<u16> {
+    let found = IN_COMMAND.as_ref()?.captures(command)?;
+    sound(found.get(1)?.as_str())
+}
+
+fn sound(digits: &str) -> Option<u16> {
+    digits
+        .parse()
+        .ok()
+        .filter(|port| *port == 80 || *port == 443 || *port >= 1000)
+}
+
+/// `PORT=` in the examples of the environment.
+pub(crate) fn in_env_example(scan: &Scan<'_>) -> Option<Fact<u16>> {
+    for path in super::databases::ENV_FILES {
+        let Some(text) = scan.text(path) else {
+            continue;
+        };
+        for (index, line) in text.lines().enumerate() {
+            let Some((name, value)) = line.trim().trim_start_matches("export ").split_once('=')
+            else {
+                continue;
+            };
+            if ["PORT", "APP_PORT", "SERVER_PORT", "HTTP_PORT"].contains(&name.trim()) {
+                let port = sound(
+                    value
+                        .trim()
+                        .trim_matches(['"', '\''])
+                        .split_whitespace()
+                        .next()
+                        .unwrap_or_default(),
+                );
+                if let Some(port) = port.filter(|port| !OTHERS.contains(port)) {
+                    return Some(Fact::new(
+                        port,
+                        80,
+                        Evidence::line(
+                            *path,
+                            u32::try_from(index + 1).ok(),
+                            "the example of the environment",
+                        ),
+                    ));
+                }
+            }
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tree::MemoryTree;
+
+    #[test]
+    fn patterns_compile_and_find() {
+        assert!(IN_COMMAND.is_some() && source::compiles());
+        for (command, port) in [
+            ("next start -p 8080", 8080),
+            ("gunicorn a --bind 0.0.0.0:9000", 9000),
+            ("PORT=4000 node x", 4000),
+            ("uvicorn a:b --port 80", 80),
+            ("x ${PORT:-5000}", 5000),
+        ] {
+            assert_eq!(in_command(command), Some(port), "{command}");
+        }
+        for (text, port) in [
+            ("const port = process.env.PORT || 3001;", 3001),
+            ("app.listen(8081)", 8081),
+            ("http.ListenAndServe(\":9090\", nil)", 9090),
+            ("app.run(host='0.0.0.0', port=5001)", 5001),
+            ("port = int(os.environ.get('PORT', 5002))", 5002),
+            ("HttpServer::new(x).bind((\"127.0.0.1\", 8088))", 8088),
+            ("let PORT = process.env.PORT ?? '4444'", 4444),
+            ("server.bind(\"0.0.0.0:7777\")", 7777),
+            ("port ENV.fetch(\"PORT\") { 3003 }", 3003),
+            ("Deno.serve({ port: 8000 }, x)", 8000),
+            ("await app.listen(config.get('PORT') || 3170)", 3170),
+            (
+                "port(Integer.valueOf(System.getenv().getOrDefault(\"PORT\", \"8085\")))",
+                8085,
+            ),
+            (
+                "let p: u16 = env::var(\"PORT\")\n .unwrap_or(\"8086\".to_string())",
+                8086,
+            ),
+            (
+                "final port = int.parse(Platform.environment['PORT'] ?? '8087');",
+                8087,
+            ),
+            ("Port int `env:\"PORT,default=8089\"`", 8089),
+            ("HttpServer.create(new InetSocketAddress(8091), 0)", 8091),
+            ("const port = Number(process.env.PORT) || 3111", 3111),
+            ("m = process.env.METRICS_PORT || 9100\nx.listen(3002)", 3002),
+            ("x.listen(3003)\nserve(process.env.PORT || 3004)", 3004),
+        ] {
+            let tree = MemoryTree::new([("a", text)]);
+            assert_eq!(
+                in_sources(&Scan::new(&tree), &["a"]).map(|fact| fact.value),
+                Some(port),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn other_servers_and_comments_are_not_its_own() {
+        let tree = MemoryTree::new([(
+            "a",
+            "// port = 3001\nredis_port = 6379\nx.createClient({ port: 6379 })",
+        )]);
+        assert_eq!(in_sources(&Scan::new(&tree), &["a"]), None);
+    }
+}

@@ -1,0 +1,62 @@
+//! The port of a Node.js server.
+
+use devopser_core::model::report::Fact;
+
+use super::{default, guess, in_command, in_env_example, in_sources};
+use crate::scan::node::Package;
+use crate::scan::{Scan, base_name, code, procfile};
+use crate::stack::node::commands;
+use crate::stack::node::frameworks::Framework;
+
+/// Servers that listen where the program tells them, and nowhere by themselves.
+const TOLD: &[&str] = &[
+    "express", "koa", "fastify", "hapi", "restify", "polka", "elysia", "feathers", "nest",
+];
+
+/// The port of a Node.js server.
+pub(crate) fn of_node(scan: &Scan<'_>, package: &Package, row: Option<&Framework>) -> Fact<u16> {
+    if let Some(web) = procfile::process(scan, "web")
+        && let Some(port) = in_command(&web.value)
+    {
+        return Fact {
+            value: port,
+            confidence: 90,
+            evidence: web.evidence,
+        };
+    }
+    for name in ["start:prod", "start:production", "start"] {
+        if let Some(port) = package.script(name).and_then(in_command) {
+            return Fact::new(
+                port,
+                90,
+                scan.in_package(name, format!("the {name} script names it")),
+            );
+        }
+    }
+    if let Some(fact) = in_env_example(scan) {
+        return fact;
+    }
+    let own = commands::runs_own_program(scan, package);
+    let settled = row.is_some_and(|row| row.start.is_some() && row.id != "nest") && !own;
+    if !settled {
+        let files = code::sources(scan, &[".js", ".ts", ".mjs", ".cjs", ".mts", "bin/www"], 2);
+        let (mut first, rest): (Vec<&str>, Vec<&str>) = files.into_iter().partition(|path| {
+            ["server.", "index.", "app.", "main.", "www", "config."]
+                .iter()
+                .any(|stem| base_name(path).starts_with(stem))
+        });
+        first.extend(
+            rest.into_iter()
+                .filter(|path| !path.contains("public/") && !path.contains("static/"))
+                .take(30),
+        );
+        if let Some(fact) = in_sources(scan, &first) {
+            return fact;
+        }
+    }
+    match row.and_then(|row| Some((row.port?, row.id))) {
+        Some((port, id)) if !TOLD.contains(&id) => default(port, id),
+        Some((port, id)) => guess(port, id),
+        None => guess(3000, "Node.js servers"),
+    }
+}
