@@ -18,6 +18,7 @@ pub struct MemoryServices {
     rows: Mutex<Vec<Resource>>,
     secrets: Mutex<BTreeMap<SecretRef, Secret>>,
     lines: Mutex<Vec<String>>,
+    notes: Mutex<Vec<String>>,
 }
 
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -25,10 +26,16 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl MemoryServices {
-    /// What was logged and noted so far.
+    /// What was logged so far.
     #[must_use]
     pub fn lines(&self) -> Vec<String> {
         lock(&self.lines).clone()
+    }
+
+    /// What was noted so far.
+    #[must_use]
+    pub fn notes(&self) -> Vec<String> {
+        lock(&self.notes).clone()
     }
 }
 
@@ -38,7 +45,7 @@ impl Progress for MemoryServices {
     }
 
     fn note(&self, text: &str) {
-        lock(&self.lines).push(text.to_owned());
+        lock(&self.notes).push(text.to_owned());
     }
 }
 

@@ -5,6 +5,8 @@
 mod build;
 #[expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
 mod clean;
+#[expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
+mod conformance;
 #[expect(
     clippy::unwrap_used,
     clippy::panic,

@@ -2,6 +2,7 @@
 #![cfg(feature = "embedded")]
 #![expect(clippy::unwrap_used, reason = "helpers of a test may unwrap")]
 
+mod conformance;
 mod files;
 mod load;
 mod proxy;

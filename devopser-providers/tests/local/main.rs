@@ -12,6 +12,7 @@
 mod adopt;
 mod app;
 mod builds;
+mod conformance;
 mod inventory;
 mod process;
 mod sites;
