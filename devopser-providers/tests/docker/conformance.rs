@@ -68,9 +68,7 @@ fn planted() -> Vec<String> {
     list.lines().map(str::to_owned).collect()
 }
 
-fn on_engine<F: Future<Output = Result<()>>>(
-    body: impl FnOnce(Provider, tempfile::TempDir) -> F,
-) {
+fn on_engine<F: Future<Output = Result<()>>>(body: impl FnOnce(Provider, tempfile::TempDir) -> F) {
     if !has_engine() {
         return;
     }

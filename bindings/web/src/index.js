@@ -1,0 +1,1 @@
+export { DetectionPanel, detectionRows } from './detection-panel.js';

@@ -1,0 +1,19 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { detectionRows } from '../src/index.js';
+
+test('a row for each field that has an answer, with the places that prove it', () => {
+  const rows = detectionRows({
+    runtime: 'node',
+    version: null,
+    port: 3000,
+    databases: ['postgres', 'redis'],
+    services: [],
+    evidence: { runtime: [{ path: 'package.json' }], port: [{ path: 'src/server.js', line: 7 }, { path: 'src/server.js', line: 7 }] },
+  });
+  assert.deepEqual(rows, [
+    { name: 'runtime', label: 'Runtime', text: 'node', places: ['package.json'] },
+    { name: 'port', label: 'Port', text: '3000', places: ['src/server.js:7'] },
+    { name: 'databases', label: 'Databases', text: 'postgres, redis', places: [] },
+  ]);
+});
