@@ -112,3 +112,48 @@ fn reports_survive_being_stored() {
         assert_eq!(report, again);
     }
 }
+
+fn report_of(fixture: &str) -> devopser_core::model::report::Report {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
+    detect_folder(&root.join(fixture).join("tree")).unwrap()
+}
+
+fn dockerfile_of(fixture: &str) -> String {
+    let options = GenerateOptions::default();
+    generate(&report_of(fixture), &options).unwrap().dockerfile
+}
+
+#[test]
+fn a_site_built_for_a_path_is_served_there() {
+    let text = dockerfile_of("node-vite-base");
+    for part in [
+        "dist /usr/share/nginx/html/notes\n",
+        "location = / { return 302 /notes/; }",
+        "/notes/index.html; }",
+    ] {
+        assert!(text.contains(part), "{part:?} is missing:\n{text}");
+    }
+    let elsewhere = report_of("node-vite-elsewhere");
+    assert!(
+        elsewhere
+            .warnings
+            .iter()
+            .any(|warning| warning.contains("https://someone.github.io/notes/")),
+        "{:?}",
+        elsewhere.warnings
+    );
+    assert!(!dockerfile_of("node-vite-elsewhere").contains("return 302"));
+    assert!(report_of("node-vite").warnings.is_empty());
+}
+
+#[test]
+fn collectstatic_gets_placeholders_and_a_second_try() {
+    let text = dockerfile_of("python-django");
+    for part in [
+        "    PGDATABASE=app \\\n",
+        "DATABASE_URL=postgres://app:build@postgres:5432/app",
+        "[ ! -e /app/.collectstatic-later ] || python manage.py collectstatic --noinput",
+    ] {
+        assert!(text.contains(part), "{part:?} is missing:\n{text}");
+    }
+}

@@ -1,10 +1,12 @@
 //! Python images (<https://hub.docker.com/_/python>): dependencies in a virtual environment that a last stage takes over.
 
+use std::collections::BTreeMap;
+
 use devopser_core::Result;
 use devopser_core::model::report::Detection;
 
-use super::lines::{Lines, exec, exec_after, tag};
-use super::{Plan, hint, no_start, system, value};
+use super::lines::{Lines, exec, exec_after, quoted, tag};
+use super::{Plan, databases, hint, no_start, system, value};
 
 /// A server.
 pub(crate) fn server(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines) -> Result<()> {
@@ -59,24 +61,76 @@ pub(crate) fn server(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines) -> R
         plan.health_path()
     );
     lines.health(&["python", "-c", &script]);
-    let words = match release(stack).filter(|_| plan.options.migrate) {
-        Some(first) => exec_after(&first, start),
-        None => exec(start),
-    };
-    lines.command(&words);
+    lines.command(&words(stack, plan, start));
     Ok(())
+}
+
+/// The start command behind what must run before it.
+fn words(stack: &Detection, plan: &Plan<'_>, start: &str) -> Vec<String> {
+    let first: Vec<String> = [
+        collect_again(stack),
+        release(stack).filter(|_| plan.options.migrate),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    if first.is_empty() {
+        exec(start)
+    } else {
+        exec_after(&first.join(" && "), start)
+    }
 }
 
 /// What is built with the sources in place, as the user that runs them.
 fn build(stack: &Detection, lines: &mut Lines) {
-    if let Some(build) = value(stack.build_command.as_ref()) {
-        if build.contains("collectstatic") {
-            lines.comment("Settings may want what only the running app has; the pages then come without their static files.");
-            lines.add(format!("RUN SECRET_KEY=build DJANGO_SECRET_KEY=build {build} || echo \"collectstatic failed\""));
-        } else {
-            lines.add(format!("RUN {build}"));
-        }
+    let Some(build) = value(stack.build_command.as_ref()) else {
+        return;
+    };
+    if !build.contains(COLLECT) {
+        lines.add(format!("RUN {build}"));
+        return;
     }
+    lines.comment("Settings may read what only the running app has: placeholders stand for it here. Where that does not do, it runs at the start.");
+    let mut parts: Vec<String> = placeholders(stack)
+        .into_iter()
+        .map(|(name, value)| format!("{name}={}", quoted(&value)))
+        .collect();
+    parts.push(format!(
+        "{build} || {{ echo \"collectstatic failed in the build; it runs again at the start\"; touch {COLLECT_LATER}; }}"
+    ));
+    lines.add(format!("RUN {}", parts.join(" \\\n    ")));
+}
+
+/// The command of Django's static files (<https://docs.djangoproject.com/en/stable/ref/contrib/staticfiles/#collectstatic>).
+const COLLECT: &str = "collectstatic";
+/// Marks that the build could not run it.
+const COLLECT_LATER: &str = "/app/.collectstatic-later";
+
+/// The names that settings read, with values of their shape.
+fn placeholders(stack: &Detection) -> BTreeMap<String, String> {
+    let mut env: BTreeMap<String, String> = databases::of(stack)
+        .into_iter()
+        .flat_map(|database| {
+            let host = database.name;
+            database.app_env.into_iter().map(move |(name, value)| {
+                let value = value
+                    .replace("{password}", "build")
+                    .replace("{host}", &host);
+                (name, value)
+            })
+        })
+        .collect();
+    env.insert("SECRET_KEY".to_owned(), "build".to_owned());
+    env.insert("DJANGO_SECRET_KEY".to_owned(), "build".to_owned());
+    env
+}
+
+/// `collectstatic` at the start where it failed in the build; the app starts all the same.
+fn collect_again(stack: &Detection) -> Option<String> {
+    let build = value(stack.build_command.as_ref()).filter(|build| build.contains(COLLECT))?;
+    Some(format!(
+        "{{ [ ! -e {COLLECT_LATER} ] || {build} || echo 'collectstatic failed: the pages come without their static files'; }}"
+    ))
 }
 
 /// What the frameworks' own servers read instead of `PORT`.

@@ -3,7 +3,7 @@
 use devopser_core::model::report::Detection;
 
 use super::lines::Lines;
-use super::{Plan, value};
+use super::{Plan, hint, value};
 
 /// Frameworks whose pages are files of their own; every other one is a single page that routes by itself.
 const MANY_PAGES: &[&str] = &[
@@ -74,18 +74,23 @@ pub(crate) fn serve(
 ) {
     let is_site = !is_single_page(stack);
     lines.stage(&plan.image("nginx:1"), None);
-    let route = if is_site {
+    // Pages that were built for a path of their own are served there, and the root leads to it.
+    let base = hint(stack, "base").unwrap_or("/");
+    let mut route = if is_site {
         "    error_page 404 /404.html;\n    location / { try_files $uri $uri/ $uri.html =404; }\n"
+            .to_owned()
     } else {
-        "    location / { try_files $uri $uri/ $uri.html /index.html; }\n"
+        format!("    location / {{ try_files $uri $uri/ $uri.html {base}index.html; }}\n")
     };
+    if base != "/" {
+        route.push_str(&format!("    location = / {{ return 302 {base}; }}\n"));
+    }
+    let html = format!("/usr/share/nginx/html{}", base.trim_end_matches('/'));
     lines.file("/etc/nginx/app.conf", &format!("{NGINX}{route}  }}\n}}\n"));
     lines.add("RUN rm -rf /usr/share/nginx/html/*");
     match from {
-        Some(stage) => lines.add(format!(
-            "COPY --from={stage} {folder} /usr/share/nginx/html"
-        )),
-        None => lines.add(format!("COPY {folder} /usr/share/nginx/html")),
+        Some(stage) => lines.add(format!("COPY --from={stage} {folder} {html}")),
+        None => lines.add(format!("COPY {folder} {html}")),
     };
     let port = plan.port.to_string();
     lines

@@ -1,5 +1,6 @@
 //! Node.js: `package.json` and what stands beside it.
 
+pub(crate) mod base;
 pub(crate) mod commands;
 pub(crate) mod frameworks;
 pub(crate) mod manager;
@@ -11,6 +12,7 @@ use super::{Stack, databases, fact, found, port, version};
 use crate::rank::{Found, Strength};
 use crate::scan::node::Package;
 use crate::scan::{Scan, versions};
+use base::Base;
 use frameworks::Framework;
 use outcome::Outcome;
 
@@ -99,6 +101,7 @@ fn serve(
         Outcome::Static { output, evidence } => {
             into.is_static = Some(Fact::new(true, 90, evidence.clone()));
             into.output_dir = fact(output, 80, evidence);
+            base_of(scan, package, row, into);
             if row.is_some() {
                 Strength::Site
             } else {
@@ -117,6 +120,19 @@ fn serve(
                 (None, false) => Strength::Trace,
             }
         }
+    }
+}
+
+/// Where the built pages expect their own files, when that is not the root.
+fn base_of(scan: &Scan<'_>, package: &Package, row: Option<&Framework>, into: &mut Detection) {
+    match row.and_then(|row| base::of(scan, package, row.id)) {
+        Some(Base::Path(path)) => {
+            into.hints.insert("base".to_owned(), path);
+        }
+        Some(Base::Elsewhere { address, setting }) => scan.warn(format!(
+            "the built pages load their scripts and styles from {address} ({setting}), not from where they are deployed; set it to / to deploy them here"
+        )),
+        None => {}
     }
 }
 

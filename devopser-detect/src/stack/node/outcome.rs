@@ -165,18 +165,28 @@ fn after(script: &str, flag: &str) -> Option<String> {
 
 /// A literal setting in a configuration file; its code is never run.
 fn configured(scan: &Scan<'_>, stem: &str, key: &str) -> Option<String> {
+    clean(&setting(scan, stem, key)?)
+}
+
+/// The quoted text behind `key:` in a configuration file.
+pub(super) fn setting(scan: &Scan<'_>, stem: &str, key: &str) -> Option<String> {
     let path = [".ts", ".js", ".mjs", ".mts", ".cjs"]
         .iter()
         .map(|ending| format!("{stem}{ending}"))
         .find(|path| scan.has(path))?;
     let text = scan.text(&path)?;
-    let at = text.find(&format!("{key}:"))?;
-    let rest = text[at + key.len() + 1..].trim_start();
+    let sign = format!("{key}:");
+    let in_name = |char: char| char.is_alphanumeric() || "_$.-".contains(char);
+    let at = text
+        .match_indices(&sign)
+        .map(|(at, _)| at)
+        .find(|at| !text[..*at].ends_with(in_name))?;
+    let rest = text[at + sign.len()..].trim_start();
     let quote = rest
         .chars()
         .next()
         .filter(|char| ['"', '\''].contains(char))?;
-    clean(rest[1..].split(quote).next()?)
+    Some(rest[1..].split(quote).next()?.to_owned())
 }
 
 fn vite_root(scan: &Scan<'_>, out: &str) -> String {
