@@ -16,10 +16,12 @@ async function detect(vercel, frameworkList, folder) {
   const services = await vercel.detectServices({ fs });
   const manifest = await readFile(join(folder, 'package.json'), 'utf8').catch(() => null);
   let builders = null;
-  // Without a framework the platform asks which builders fit the files.
+  let servesFiles = false;
+  // Without a framework the platform asks which builders fit the files; with none of them it serves the files as they are.
   if (!record) {
     const files = (await fs.readdir('/')).filter((entry) => entry.type === 'file').map((entry) => entry.path.replace(/^\//, ''));
     builders = (await vercel.detectBuilders(files, manifest ? JSON.parse(manifest) : null, {})).builders;
+    servesFiles = !builders && files.includes('index.html');
   }
   return {
     framework: record?.slug ?? null,
@@ -27,6 +29,7 @@ async function detect(vercel, frameworkList, folder) {
     output: record?.settings?.outputDirectory?.value ?? null,
     packageManager,
     hasManifest: manifest !== null,
+    servesFiles,
     services: services.inferred?.config ?? null,
   };
 }
@@ -53,8 +56,9 @@ export function normalise(found) {
   };
 }
 
-function builder({ framework, use, hasManifest }) {
+function builder({ framework, use, hasManifest, servesFiles }) {
   const language = BUILDERS[use?.split('/').pop()?.replace(/[@:].*$/, '')];
   if (language && !(language === 'static' && hasManifest)) return language;
-  return framework || hasManifest ? 'node' : null;
+  if (framework || hasManifest) return 'node';
+  return servesFiles ? 'static' : null;
 }

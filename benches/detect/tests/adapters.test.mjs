@@ -37,7 +37,8 @@ test('vercel: a framework, a language that is listed as one, and a builder', () 
   assert.equal(vercel({ framework: null, use: '@vercel/go@latest', hasManifest: false }).runtime, 'go');
   assert.equal(vercel({ framework: null, use: '@vercel/static', hasManifest: false }).runtime, 'static');
   assert.equal(vercel({ framework: null, use: '@vercel/static', hasManifest: true }).runtime, 'node');
-  assert.equal(vercel({ framework: null, use: null, hasManifest: false }).runtime, null);
+  assert.equal(vercel({ framework: null, use: null, hasManifest: false, servesFiles: true }).runtime, 'static');
+  assert.equal(vercel({ framework: null, use: null, hasManifest: false, servesFiles: false }).runtime, null);
 });
 
 test('vercel: the roots of inferred services', () => {
