@@ -26,7 +26,8 @@ def svg(results):
     width = LABEL + CELL * len(everyone) + 16
     speed_top = HEAD + ROW * (len(fields) + 1)
     height = speed_top + (ROW * (len(rows) + 1) + 8 if rows else 0)
-    parts = [_text(16, 30, f"Right answers in percent of the labels of {results['labels']}   ({NONE} it has no such answer)", "text strong")]
+    title = f"Right answers in percent of the labels of {results['labels']}   ({NONE} it has no such answer)"
+    parts = [_text(16, 30, title, "text strong")]
     parts += _heads(everyone, HEAD - 10)
     for at, field in enumerate(fields):
         top = HEAD + ROW * at

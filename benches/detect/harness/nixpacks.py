@@ -2,10 +2,12 @@
 
 import re
 
-ANSWERS = frozenset("runtime package_manager start_command static version".split())
+ANSWERS = frozenset("runtime framework package_manager start_command static version".split())
 
 # Providers under another name than their runtime.
-PROVIDERS = {"staticfile": "static", "nodejs": "node", "golang": "go", "csharp": "dotnet", "fsharp": "dotnet", "scala": "java", "clojure": "java"}
+PROVIDERS = {"staticfile": "static", "nodejs": "node", "golang": "go", "c#": "dotnet", "f#": "dotnet", "scala": "java", "clojure": "java"}
+# Frameworks that a plan tells in its metadata; what else stands there are languages, package managers and client libraries.
+FRAMEWORKS = ("django",)
 # The package that brings a runtime, its version in the name.
 PACKAGES = {
     "node": r"nodejs(?:-slim)?[-_](\d[\d_.]*)",
@@ -19,11 +21,22 @@ PACKAGES = {
     "deno": r"deno[-_](\d[\d_.]*)",
     "bun": r"bun[-_](\d[\d_.]*)",
 }
-JAVASCRIPT = (("bun", r"\bbun i(nstall)?\b"), ("pnpm", r"\bpnpm i(nstall)?\b"), ("yarn", r"\byarn install\b"), ("npm", r"\bnpm (ci|i|install)\b"))
+JAVASCRIPT = (
+    ("bun", r"\bbun i(nstall)?\b"),
+    ("pnpm", r"\bpnpm i(nstall)?\b"),
+    ("yarn", r"\byarn install\b"),
+    ("npm", r"\bnpm (ci|i|install)\b"),
+)
 INSTALLERS = {
     "node": JAVASCRIPT,
     "bun": JAVASCRIPT,
-    "python": (("poetry", r"\bpoetry install\b"), ("pdm", r"\bpdm install\b"), ("pipenv", r"\bpipenv (install|sync)\b"), ("uv", r"\buv sync\b"), ("pip", r"\bpip install\b")),
+    "python": (
+        ("poetry", r"\bpoetry install\b"),
+        ("pdm", r"\bpdm install\b"),
+        ("pipenv", r"\bpipenv (install|sync)\b"),
+        ("uv", r"\buv sync\b"),
+        ("pip", r"\bpip install\b"),
+    ),
     "ruby": (("bundler", r"\bbundle install\b"),),
     "php": (("composer", r"\bcomposer install\b"),),
     "java": (("maven", r"\bmvnw?\b"), ("gradle", r"\bgradlew?\b")),
@@ -46,11 +59,16 @@ def normalise(plan, detected):
     runtime = _runtime(PROVIDERS.get(provider, provider), commands, packages, start)
     return {
         "runtime": runtime,
+        "framework": next((name for name in FRAMEWORKS if name in _metadata(plan)), None),
         "package_manager": _installer(runtime, commands),
         "start_command": start,
         "static": _static(runtime, start),
         "version": _version(runtime, packages, commands),
     }
+
+
+def _metadata(plan):
+    return (plan.get("variables") or {}).get("NIXPACKS_METADATA", "").split(",")
 
 
 def _runtime(provider, commands, packages, start):
@@ -66,10 +84,10 @@ def _installer(runtime, commands):
 
 
 def _static(runtime, start):
-    """A plan that starts a file server serves files; without a start command it says nothing."""
+    """A plan that starts a file server serves files (PHP has one in front of the program); without a start command it says nothing."""
     if runtime == "static":
         return True
-    return bool(re.search(r"\b(caddy|nginx|serve -s)\b", start)) if start else None
+    return runtime != "php" and bool(re.search(r"\b(caddy|nginx|serve -s)\b", start)) if start else None
 
 
 def _version(runtime, packages, commands):
@@ -78,6 +96,9 @@ def _version(runtime, packages, commands):
     pattern = PACKAGES.get(runtime)
     matches = (re.match(pattern, package) for package in packages) if pattern else ()
     version = next((match[1].replace("_", ".") for match in matches if match), None)
+    # The package of .NET without a number is that of its release 6.
+    if runtime == "dotnet" and version is None and "dotnet-sdk" in packages:
+        return "6"
     # Nix writes Python 3.11 as python311 and PHP 8.3 as php83.
     if version and runtime in ("python", "php") and len(version) > 1:
         return f"{version[0]}.{version[1:]}"

@@ -53,7 +53,7 @@ class Nixpacks(unittest.TestCase):
         plan = self.plan(packages=["nodejs_18", "npm-9_x"], commands=["npm ci"], start="npm run start")
         self.assertEqual(
             nixpacks.normalise(plan, "node\n"),
-            {"runtime": "node", "package_manager": "npm", "start_command": "npm run start", "static": False, "version": "18"},
+            {"runtime": "node", "framework": None, "package_manager": "npm", "start_command": "npm run start", "static": False, "version": "18"},
         )
 
     def test_bun_is_the_runtime_only_where_the_plan_runs_it(self):
@@ -62,10 +62,21 @@ class Nixpacks(unittest.TestCase):
         installs = nixpacks.normalise(self.plan(packages=packages, commands=["bun i"], start="node index.js"), "node")
         self.assertEqual((runs["runtime"], installs["runtime"], installs["package_manager"]), ("bun", "node", "bun"))
 
+    def test_frameworks_stand_in_the_metadata(self):
+        plan = self.plan(start="gunicorn app.wsgi") | {"variables": {"NIXPACKS_METADATA": "python,django,postgres"}}
+        self.assertEqual(nixpacks.normalise(plan, "python")["framework"], "django")
+
+    def test_a_file_server_means_static_files_but_not_before_php(self):
+        start = self.plan(start="exec caddy run --config Caddyfile")
+        self.assertEqual((nixpacks.normalise(start, "node")["static"], nixpacks.normalise(start, "php")["static"]), (True, False))
+
     def test_versions_out_of_package_names(self):
         self.assertEqual(nixpacks.normalise(self.plan(packages=["python312", "gcc"]), "python")["version"], "3.12")
         self.assertEqual(nixpacks.normalise(self.plan(packages=["go_1_22"]), "go")["version"], "1.22")
         self.assertIsNone(nixpacks.normalise(self.plan(packages=["gcc"]), "go")["version"])
+        dotnet = nixpacks.normalise(self.plan(packages=["dotnet-sdk_8"]), "c#")
+        self.assertEqual((dotnet["runtime"], dotnet["version"]), ("dotnet", "8"))
+        self.assertEqual(nixpacks.normalise(self.plan(packages=["dotnet-sdk"]), "c#")["version"], "6")
 
     def test_no_provider_is_no_answer(self):
         self.assertEqual(nixpacks.normalise(self.plan(start="x"), "\n"), {})
