@@ -157,3 +157,20 @@ fn collectstatic_gets_placeholders_and_a_second_try() {
         assert!(text.contains(part), "{part:?} is missing:\n{text}");
     }
 }
+
+#[test]
+fn pinned_requirements_bound_the_python_line() {
+    let text = dockerfile_of("python-django-old");
+    assert!(text.contains("FROM python:3.10-slim"), "{text}");
+    assert!(!text.contains("migrate"), "there is no database:\n{text}");
+}
+
+#[test]
+fn dependencies_of_what_is_no_package_are_installed_without_building_it() {
+    let text = dockerfile_of("python-pyproject-app");
+    assert!(text.contains("\nCOPY pyproject.toml ./\n"), "{text}");
+    assert!(
+        text.contains("pip install uv && uv pip install -r pyproject.toml\n"),
+        "{text}"
+    );
+}

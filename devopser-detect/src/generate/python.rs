@@ -16,8 +16,9 @@ pub(crate) fn server(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines) -> R
             "add a Procfile with a web process, or name the entry file main.py or app.py",
         )
     })?;
-    let version =
-        value(stack.version.as_ref()).unwrap_or_else(|| crate::version::default_line("python"));
+    let version = value(stack.version.as_ref())
+        .or_else(|| hint(stack, "newest-line"))
+        .unwrap_or_else(|| crate::version::default_line("python"));
     let image = plan.image(&format!("python:{}-slim", tag(version)));
     lines.stage(&image, Some("build"));
     lines.apt(&system(stack, "build:"));
@@ -151,6 +152,9 @@ fn own_env<'p>(stack: &Detection, port: &'p str) -> Vec<(&'static str, &'p str)>
 fn release(stack: &Detection) -> Option<String> {
     if let Some(release) = hint(stack, "release") {
         return Some(release.to_owned());
+    }
+    if hint(stack, "no-migrations").is_some() {
+        return None;
     }
     let manage = hint(stack, "entry").filter(|entry| entry.ends_with("manage.py"))?;
     hint(stack, "django").map(|_| format!("python {manage} migrate --noinput"))

@@ -79,14 +79,26 @@ pub(crate) fn install(
         "pdm" => "pdm sync --prod --no-self".to_owned(),
         "pipenv" if scan.has("Pipfile.lock") => "pipenv install --deploy".to_owned(),
         "pipenv" => "pipenv install --skip-lock".to_owned(),
-        _ => requirements.file.as_ref().map_or_else(
-            || "pip install .".to_owned(),
-            |file| format!("pip install -r {file}"),
-        ),
+        _ => match &requirements.file {
+            Some(file) => format!("pip install -r {file}"),
+            None if is_no_package(scan) => {
+                "pip install uv && uv pip install -r pyproject.toml".to_owned()
+            }
+            None => "pip install .".to_owned(),
+        },
     };
     Some(Fact {
         value: command,
         confidence: manager.confidence,
         evidence: manager.evidence.clone(),
+    })
+}
+
+/// Whether `pyproject.toml` lists dependencies and no build system: there is nothing to build then, and setuptools
+/// refuses several folders side by side (<https://docs.astral.sh/uv/concepts/projects/config/#project-packaging>).
+pub(crate) fn is_no_package(scan: &Scan<'_>) -> bool {
+    scan.toml("pyproject.toml").is_some_and(|project| {
+        project.pointer("/project/dependencies").is_some()
+            && project.pointer("/build-system").is_none()
     })
 }

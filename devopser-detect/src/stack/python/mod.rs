@@ -1,5 +1,6 @@
 //! Python: its manifests, its frameworks, its entry points.
 
+pub(crate) mod compat;
 pub(crate) mod entry;
 pub(crate) mod frameworks;
 pub(crate) mod manager;
@@ -129,8 +130,17 @@ fn fill(
     if !extra.is_empty() {
         into.hints.insert("extra".to_owned(), extra.join(" "));
     }
+    if into.version.is_none()
+        && let Some(line) = compat::newest(scan, requirements)
+    {
+        into.hints.insert("newest-line".to_owned(), line);
+    }
     if id == Some("django") {
         django_build(scan, into);
+        if has_no_database(scan) {
+            into.hints
+                .insert("no-migrations".to_owned(), "true".to_owned());
+        }
     }
     match (id, entry.is_some() || web.is_some()) {
         (Some(_), true) => Strength::Entry,
@@ -164,6 +174,23 @@ fn django_build(scan: &Scan<'_>, into: &mut Detection) {
             return;
         }
     }
+}
+
+/// Whether the settings name no database: `migrate` then fails (<https://docs.djangoproject.com/en/stable/ref/settings/#databases>).
+fn has_no_database(scan: &Scan<'_>) -> bool {
+    let texts: Vec<_> = code::sources(scan, &[".py"], 3)
+        .into_iter()
+        .filter(|path| path.contains("settings"))
+        .filter_map(|path| scan.text(path))
+        .collect();
+    let names = |line: &str| {
+        let line: String = line.chars().filter(|char| *char != ' ').collect();
+        line.contains("DATABASES") && line != "DATABASES={}" && !line.starts_with('#')
+    };
+    !texts.is_empty()
+        && !texts
+            .iter()
+            .any(|text| text.lines().any(names) || text.contains("import *"))
 }
 
 fn pinned(scan: &Scan<'_>) -> Option<Fact<String>> {
@@ -266,6 +293,9 @@ fn copied(scan: &Scan<'_>, requirements: &Requirements, into: &mut Detection) {
         .map_or("", |fact| fact.value.as_str());
     let files: Vec<&str> = match manager {
         "" => Vec::new(),
+        "pip" if requirements.file.is_none() && manager::is_no_package(scan) => {
+            vec!["pyproject.toml"]
+        }
         "pip" => requirements.file.as_deref().into_iter().collect(),
         _ => [
             "pyproject.toml",
@@ -301,7 +331,9 @@ fn copied(scan: &Scan<'_>, requirements: &Requirements, into: &mut Detection) {
         .any(|sign| line.starts_with(sign))
     });
     let whole = manager == "pip"
-        && (requirements.file.is_none() || includes || files.iter().any(|path| path.contains('/')));
+        && (requirements.file.is_none() && !manager::is_no_package(scan)
+            || includes
+            || files.iter().any(|path| path.contains('/')));
     if whole {
         into.hints
             .insert("install-needs-source".to_owned(), "true".to_owned());
