@@ -28,6 +28,8 @@ pub(crate) struct Scan<'t> {
     tree: &'t dyn FileTree,
     /// The same for the repository's root, when `tree` is the folder of one service.
     above: Option<&'t Self>,
+    /// That folder's path below the root.
+    folder: String,
     texts: RefCell<HashMap<String, Option<Rc<str>>>>,
     values: RefCell<HashMap<String, Option<Rc<Value>>>>,
     warnings: RefCell<Vec<String>>,
@@ -41,6 +43,7 @@ impl<'t> Scan<'t> {
         Self {
             tree,
             above: None,
+            folder: String::new(),
             texts: RefCell::default(),
             values: RefCell::default(),
             warnings: RefCell::default(),
@@ -51,15 +54,31 @@ impl<'t> Scan<'t> {
     }
 
     /// A scan of a service's folder; lock and version files are also looked for in `above`.
-    pub(crate) fn below(tree: &'t dyn FileTree, above: &'t Self) -> Self {
+    pub(crate) fn below(tree: &'t dyn FileTree, above: &'t Self, folder: &str) -> Self {
         Self {
             above: Some(above),
+            folder: folder.to_owned(),
             ..Self::new(tree)
         }
     }
 
     pub(crate) const fn above(&self) -> Option<&'t Self> {
         self.above
+    }
+
+    /// The paths that a file of that name would have in the folders between this one and the root, nearest first.
+    pub(crate) fn ancestors_of(&self, name: &str) -> Vec<String> {
+        let mut folder = self.folder.as_str();
+        let mut found = Vec::new();
+        while !folder.is_empty() {
+            folder = folder_of(folder);
+            found.push(if folder.is_empty() {
+                name.to_owned()
+            } else {
+                format!("{folder}/{name}")
+            });
+        }
+        found
     }
 
     pub(crate) fn tree(&self) -> &'t dyn FileTree {

@@ -80,8 +80,10 @@ impl Stack for DotNet {
             88,
             evidence.clone(),
         );
-        detection.start_command = fact(format!("dotnet out/{name}.dll"), 85, evidence);
-        detection.port = Some(port_of(scan));
+        if !is_library(scan, project) {
+            detection.start_command = fact(format!("dotnet out/{name}.dll"), 85, evidence);
+        }
+        detection.port = Some(port_of(scan, is_web, detection.version.as_ref()));
         detection.databases = Some(needs(scan, &projects));
         detection
             .hints
@@ -242,8 +244,28 @@ fn pinned(scan: &Scan<'_>, project: &Project<'_>) -> Option<Fact<String>> {
     )
 }
 
-/// <https://learn.microsoft.com/dotnet/core/compatibility/containers/8.0/aspnet-port>: 8080 since .NET 8.
-fn port_of(scan: &Scan<'_>) -> Fact<u16> {
+/// Whether it makes no program: a library is what comes out where nothing else is said
+/// (<https://learn.microsoft.com/dotnet/core/project-sdk/msbuild-props#outputtype>).
+fn is_library(scan: &Scan<'_>, project: &Project<'_>) -> bool {
+    let folder = crate::scan::folder_of(project.path);
+    let has_main = ["Program.cs", "Program.fs", "Program.vb"]
+        .iter()
+        .any(|name| {
+            if folder.is_empty() {
+                scan.has(name)
+            } else {
+                scan.has(&format!("{folder}/{name}"))
+            }
+        });
+    rank(project) == 5
+        && !has_main
+        && scan
+            .line_of("Directory.Build.props", "<OutputType>")
+            .is_none()
+}
+
+/// <https://learn.microsoft.com/dotnet/core/compatibility/containers/8.0/aspnet-port>: 8080 since .NET 8, 80 before.
+fn port_of(scan: &Scan<'_>, is_web: bool, version: Option<&Fact<String>>) -> Fact<u16> {
     for path in scan.named("appsettings.json", 4) {
         let Some(value) = scan.json(path) else {
             continue;
@@ -261,7 +283,16 @@ fn port_of(scan: &Scan<'_>) -> Fact<u16> {
             );
         }
     }
-    port::default(8080, "ASP.NET Core in a container")
+    if !is_web {
+        return port::guess(8080, ".NET programs");
+    }
+    let major = version.and_then(|fact| crate::scan::node::major(&fact.value));
+    let usual = if major.is_some_and(|major| major < 8) {
+        80
+    } else {
+        8080
+    };
+    port::default(usual, "ASP.NET Core in a container")
 }
 
 fn needs(scan: &Scan<'_>, projects: &[Project<'_>]) -> Fact<Vec<Database>> {

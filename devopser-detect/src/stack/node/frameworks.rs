@@ -205,11 +205,29 @@ fn signal(
     package: &Package,
     row: &'static Framework,
 ) -> Option<(&'static Framework, Evidence)> {
-    let dep = row.deps.iter().find(|dep| package.has(dep))?;
+    let Some(dep) = row.deps.iter().find(|dep| package.has(dep)) else {
+        return hoisted(scan, package, row);
+    };
     if is_bundler(row) && !package.workspaces().is_empty() && !has_page(scan) {
         return None;
     }
     Some((row, scan.in_package(dep, format!("depends on {dep}"))))
+}
+
+/// A tool that the workspace's root depends on and the member's build script runs: installed once for all members
+/// (<https://docs.npmjs.com/cli/using-npm/workspaces>).
+fn hoisted(
+    scan: &Scan<'_>,
+    package: &Package,
+    row: &'static Framework,
+) -> Option<(&'static Framework, Evidence)> {
+    let above = scan.above()?.package()?;
+    let build = row.build.filter(|build| !build.is_empty())?;
+    let runs = |script: &str| script.split(['&', ';']).any(|part| part.contains(build));
+    let (name, _) = package.scripts.iter().find(|(_, script)| runs(script))?;
+    let dep = row.deps.iter().find(|dep| above.has(dep))?;
+    let why = format!("the {name} script runs {build}, and the root depends on {dep}");
+    Some((row, scan.in_package(name, why)))
 }
 
 /// A bundler at the root of a workspace builds something there only where a page or its settings lie there

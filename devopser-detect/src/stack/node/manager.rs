@@ -119,29 +119,27 @@ fn mentioned(scan: &Scan<'_>, package: &Package) -> Fact<String> {
     }
 }
 
+/// What the nearest folder above says: `packageManager`, else a lock file. A workspace keeps both in its root
+/// (<https://docs.npmjs.com/cli/using-npm/workspaces>, <https://pnpm.io/workspaces>).
 fn above(scan: &Scan<'_>) -> Option<Fact<String>> {
     let above = scan.above()?;
-    let package = above.package();
-    if let Some(name) = package
-        .as_ref()
-        .and_then(|package| package.package_manager.as_deref())
-        .and_then(name_of)
-    {
-        return Some(Fact::new(
-            name.to_owned(),
-            90,
-            above.in_package("packageManager", "packageManager of the repository's root"),
-        ));
-    }
-    let (path, name) = LOCKS.iter().find(|(path, _)| above.has(path))?;
-    Some(Fact::new(
-        (*name).to_owned(),
-        88,
-        Evidence::file(
-            *path,
-            format!("the lock file of {name} in the repository's root"),
-        ),
-    ))
+    scan.ancestors_of("").iter().find_map(|folder| {
+        let manifest = format!("{folder}package.json");
+        let package = above.has(&manifest).then(|| above.package_at(&manifest));
+        let named = package.flatten().and_then(|package| {
+            let name = name_of(package.package_manager.as_deref()?)?;
+            let evidence = above.evidence(&manifest, "\"packageManager\"", "packageManager above");
+            Some(Fact::new(name.to_owned(), 90, evidence))
+        });
+        named.or_else(|| {
+            let (path, name) = LOCKS
+                .iter()
+                .map(|(path, name)| (format!("{folder}{path}"), name))
+                .find(|(path, _)| above.has(path))?;
+            let why = format!("the lock file of {name} above");
+            Some(Fact::new((*name).to_owned(), 88, Evidence::file(path, why)))
+        })
+    })
 }
 
 /// `pnpm` of `pnpm@9.1.0+sha…`.

@@ -5,6 +5,7 @@ pub(crate) mod commands;
 pub(crate) mod frameworks;
 pub(crate) mod manager;
 pub(crate) mod outcome;
+mod workspace;
 
 use devopser_core::model::report::{Detection, Evidence, Fact};
 
@@ -83,10 +84,30 @@ fn with_package(scan: &Scan<'_>, package: &Package) -> Option<Found> {
     let row = framework.as_ref().map(|(row, _)| *row);
     let outcome = outcome::of(scan, package, row);
     detection.build_command = commands::build(scan, package, row, &detection);
-    let strength = serve(scan, package, row, outcome, &mut detection);
+    let mut strength = serve(scan, package, row, outcome, &mut detection);
     detection.databases = Some(databases::of_node(scan, package));
+    if row.is_none()
+        && let Some(of_member) = workspace::adopt(scan, package, &mut detection)
+    {
+        strength = of_member;
+        member_start(scan, &mut detection);
+    }
     hints(scan, package, row, &mut detection);
     found(detection, strength)
+}
+
+/// The start of a member, where the root's own scripts start nothing.
+fn member_start(scan: &Scan<'_>, into: &mut Detection) {
+    let is_static = into.is_static.as_ref().is_some_and(|fact| fact.value);
+    let manager = into.package_manager.as_ref();
+    if let (None, false, Some(manager), Some(folder)) = (
+        &into.start_command,
+        is_static,
+        manager,
+        into.hints.get("member"),
+    ) {
+        into.start_command = workspace::start(scan, &manager.value, folder);
+    }
 }
 
 /// Fills in what depends on whether files or a server come out.

@@ -42,17 +42,11 @@ pub(crate) fn choose(scan: &Scan<'_>, requirements: &Requirements) -> Option<Fac
             ));
         }
     }
-    if let Some(above) = scan.above()
-        && let Some((path, name)) = LOCKS
-            .iter()
-            .find(|(path, _)| above.has(path))
-            .filter(|_| requirements.file.is_none() && project.is_some())
+    if let Some((path, name)) =
+        locked_above(scan).filter(|_| requirements.file.is_none() && project.is_some())
     {
-        return Some(Fact::new(
-            (*name).to_owned(),
-            85,
-            Evidence::file(*path, format!("a file of {name} in the repository's root")),
-        ));
+        let why = format!("a file of {name} above");
+        return Some(Fact::new(name.to_owned(), 85, Evidence::file(path, why)));
     }
     let path = requirements
         .file
@@ -63,6 +57,17 @@ pub(crate) fn choose(scan: &Scan<'_>, requirements: &Requirements) -> Option<Fac
         85,
         Evidence::file(path, "what pip installs from"),
     ))
+}
+
+/// The nearest lock file above (<https://docs.astral.sh/uv/concepts/projects/workspaces/>).
+fn locked_above(scan: &Scan<'_>) -> Option<(String, &'static str)> {
+    let above = scan.above()?;
+    scan.ancestors_of("").iter().find_map(|folder| {
+        LOCKS
+            .iter()
+            .map(|(path, name)| (format!("{folder}{path}"), *name))
+            .find(|(path, _)| above.has(path))
+    })
 }
 
 /// The command that installs what the app needs when it runs.

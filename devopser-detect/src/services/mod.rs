@@ -1,6 +1,9 @@
 //! The services of a monorepo: what its workspaces, its compose file and its folders name, each with a report of
 //! its own.
 
+mod kubernetes;
+mod workspaces;
+
 use std::collections::BTreeMap;
 
 use devopser_core::model::report::{Detection, Evidence, Report, ServiceFound};
@@ -38,6 +41,9 @@ const MANIFESTS: &[&str] = &[
     "manage.py",
     "pubspec.yaml",
 ];
+
+/// Why a folder counts that nothing names.
+const BY_FOLDER: &str = "a folder with a manifest of its own";
 
 /// Folders whose name says that they hold one part of an app.
 const NAMES: &[&str] = &[
@@ -87,8 +93,11 @@ const PARENTS: &[&str] = &[
 pub(crate) fn find(scan: &Scan<'_>, report: &Report) -> Vec<ServiceFound> {
     let mut candidates: BTreeMap<String, Vec<Evidence>> = BTreeMap::new();
     compose(scan, report, &mut candidates);
-    workspaces(scan, &mut candidates);
+    workspaces::find(scan, &mut candidates);
     build_modules(scan, &mut candidates);
+    for (folder, evidence) in kubernetes::find(scan) {
+        add(scan, &mut candidates, folder, evidence);
+    }
     // Folders count where nothing at the root claims them: a framework there is one app with folders.
     let root_is_app = report
         .stack
@@ -97,32 +106,57 @@ pub(crate) fn find(scan: &Scan<'_>, report: &Report) -> Vec<ServiceFound> {
     if !root_is_app || candidates.len() > 1 {
         folders(scan, &mut candidates);
     }
+    parents_out(&mut candidates);
+    let libraries = workspaces::crates_of_others(scan);
     let mut found: Vec<ServiceFound> = candidates
         .into_iter()
+        .filter(|(root, _)| !libraries.contains(root))
         .take(MAX)
         .filter_map(|(root, evidence)| service(scan, root, evidence))
         .collect();
-    if found.len() < 2
-        && !(found.len() == 1
-            && report
-                .stack
-                .as_ref()
-                .is_none_or(|stack| stack.confidence < 40))
-    {
+    // What the root itself serves is no service beside it: the only folder with pages.
+    let served = report
+        .stack
+        .as_ref()
+        .filter(|stack| stack.is_static.as_ref().is_some_and(|fact| fact.value))
+        .and_then(|stack| stack.output_dir.as_ref())
+        .map(|fact| fact.value.clone());
+    let is_app_below = report
+        .stack
+        .as_ref()
+        .is_none_or(|stack| stack.confidence < 40)
+        && found
+            .iter()
+            .all(|service| served.as_ref() != Some(&service.root));
+    if found.len() < 2 && !(found.len() == 1 && is_app_below) {
         return Vec::new();
     }
     found.sort_by(|left, right| left.root.cmp(&right.root));
     found
 }
 
+/// Leaves out folders that were only met on the way to a service that something names.
+fn parents_out(candidates: &mut BTreeMap<String, Vec<Evidence>>) {
+    let met = |evidence: &[Evidence]| evidence.iter().all(|one| one.why == BY_FOLDER);
+    let named: Vec<String> = candidates
+        .iter()
+        .filter(|(_, evidence)| !met(evidence))
+        .map(|(root, _)| root.clone())
+        .collect();
+    candidates.retain(|root, evidence| {
+        let below = format!("{root}/");
+        !(met(evidence) && named.iter().any(|named| named.starts_with(&below)))
+    });
+}
+
 /// What is in a folder; libraries, which nothing starts, are left out.
 fn service(scan: &Scan<'_>, root: String, evidence: Vec<Evidence>) -> Option<ServiceFound> {
     let tree = SubTree::new(scan.tree(), &root);
-    let below = Scan::below(&tree, scan);
+    let below = Scan::below(&tree, scan, &root);
     let report = crate::report_of(&below);
-    let named_by_compose = evidence
+    let is_named = evidence
         .iter()
-        .any(|evidence| evidence.why.contains("compose"));
+        .any(|evidence| evidence.why.contains("compose") || evidence.why.contains("Deployment"));
     let detection = report
         .stack
         .or_else(|| report.runners_up.into_iter().next());
@@ -130,7 +164,7 @@ fn service(scan: &Scan<'_>, root: String, evidence: Vec<Evidence>) -> Option<Ser
         || detection
             .as_ref()
             .is_some_and(|detection| is_app(detection) && !is_library(&below, detection));
-    if !(runs || named_by_compose && detection.is_some()) {
+    if !(runs || is_named && detection.is_some()) || is_load_test(&below) {
         return None;
     }
     Some(ServiceFound {
@@ -168,6 +202,15 @@ fn is_library(scan: &Scan<'_>, detection: &Detection) -> bool {
     let desktop =
         scan.has_folder("src-tauri") || package.has("electron") || package.has("@tauri-apps/cli");
     pageless || desktop || (only_main && detection.detector == "node")
+}
+
+/// Whether it only puts load on the other services (<https://docs.locust.io>, <https://www.artillery.io/docs>).
+fn is_load_test(scan: &Scan<'_>) -> bool {
+    let python = scan.python();
+    let node = scan.package();
+    python.has("locust")
+        || python.has("locustio")
+        || node.is_some_and(|package| package.has("artillery") || package.has("autocannon"))
 }
 
 /// Build contexts of the compose file (<https://docs.docker.com/reference/compose-file/build/>).
@@ -230,100 +273,6 @@ fn add(
     }
 }
 
-/// Members of the workspaces of npm, yarn, bun, pnpm, lerna, Cargo and Go.
-fn workspaces(scan: &Scan<'_>, into: &mut BTreeMap<String, Vec<Evidence>>) {
-    // Nx keeps a `project.json` in each project (https://nx.dev/reference/project-configuration).
-    if scan.has("nx.json") {
-        for path in scan.named("project.json", 3) {
-            let evidence = Evidence::file(path, "a project of the Nx workspace");
-            add(scan, into, folder_of(path).to_owned(), evidence);
-        }
-    }
-    let globs = globs(scan)
-        .into_iter()
-        .filter(|(glob, ..)| !glob.starts_with('!'))
-        .take(MAX);
-    for (glob, path, manifest) in globs {
-        for root in expand(scan, &glob, manifest) {
-            let evidence = scan.evidence(path, &glob, "a member of the workspace");
-            add(scan, into, root, evidence);
-        }
-    }
-}
-
-/// What the workspaces list: the glob, the file that says it, the manifest of a member.
-fn globs(scan: &Scan<'_>) -> Vec<(String, &'static str, &'static str)> {
-    let mut found: Vec<(String, &str, &str)> = Vec::new();
-    let own = scan
-        .package()
-        .map(|package| package.workspaces())
-        .unwrap_or_default();
-    found.extend(
-        own.into_iter()
-            .map(|glob| (glob, "package.json", "package.json")),
-    );
-    for path in ["pnpm-workspace.yaml", "lerna.json"] {
-        let value = scan.has(path).then(|| scan.yaml(path)).flatten();
-        let list = value
-            .as_ref()
-            .and_then(|value| value.get("packages")?.as_array());
-        let list = list.into_iter().flatten().filter_map(Value::as_str);
-        found.extend(list.map(|glob| (glob.to_owned(), path, "package.json")));
-    }
-    let cargo = scan.toml("Cargo.toml");
-    let members = cargo
-        .as_ref()
-        .and_then(|value| value.pointer("/workspace/members")?.as_array());
-    let members = members.into_iter().flatten().filter_map(Value::as_str);
-    found.extend(members.map(|glob| (glob.to_owned(), "Cargo.toml", "Cargo.toml")));
-    let text = scan.text("go.work").unwrap_or_default();
-    let words = text
-        .lines()
-        .map(|line| line.trim().trim_start_matches("use ").trim());
-    let words = words.filter(|line| line.starts_with("./"));
-    found.extend(words.map(|glob| (glob.to_owned(), "go.work", "go.mod")));
-    found
-}
-
-/// The folders below the tree that a workspace's glob names: those with the manifest in them.
-fn expand(scan: &Scan<'_>, glob: &str, manifest: &str) -> Vec<String> {
-    let Some(glob) = clean(glob) else {
-        return Vec::new();
-    };
-    let parts: Vec<&str> = glob.split('/').collect();
-    scan.named(manifest, 5)
-        .into_iter()
-        .map(folder_of)
-        .filter(|folder| {
-            !folder.is_empty() && matches(&parts, &folder.split('/').collect::<Vec<_>>())
-        })
-        .map(str::to_owned)
-        .collect()
-}
-
-/// `*` stands for one folder, `**` for any number.
-fn matches(pattern: &[&str], path: &[&str]) -> bool {
-    match (pattern.split_first(), path.split_first()) {
-        (None, None) => true,
-        (Some((&"**", rest)), _) => {
-            matches(rest, path)
-                || path
-                    .split_first()
-                    .is_some_and(|(_, path)| matches(pattern, path))
-        }
-        (Some((part, pattern)), Some((name, path))) => {
-            let (start, end) = part.split_once('*').unwrap_or((part, ""));
-            let fits = if part.contains('*') {
-                name.len() + 1 >= part.len() && name.starts_with(start) && name.ends_with(end)
-            } else {
-                part == name
-            };
-            fits && matches(pattern, path)
-        }
-        _ => false,
-    }
-}
-
 /// Modules of Maven (<https://maven.apache.org/guides/mini/guide-multiple-modules.html>) that make programs.
 fn build_modules(scan: &Scan<'_>, into: &mut BTreeMap<String, Vec<Evidence>>) {
     let Some(pom) = crate::scan::java::Pom::read(scan, "pom.xml") else {
@@ -357,7 +306,7 @@ fn folders(scan: &Scan<'_>, into: &mut BTreeMap<String, Vec<Evidence>>) {
         .keys()
         .filter(|folder| NAMES.contains(folder))
         .count();
-    let evidence = |path: &str| Evidence::file(path, "a folder with a manifest of its own");
+    let evidence = |path: &str| Evidence::file(path, BY_FOLDER);
     for (folder, path) in children {
         let is_named = NAMES.contains(&folder) || ENDINGS.iter().any(|end| folder.ends_with(end));
         if (is_named && named > 1) || (!root_has_manifest && !folder.starts_with('.')) {
@@ -410,26 +359,5 @@ pub(crate) fn promote(report: &mut Report) {
         report.warnings.push(format!(
             "the root holds no app; {root} does: deploy that folder"
         ));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn globs_match_folders() {
-        let fits = |glob: &str, path: &str| {
-            matches(
-                &glob.split('/').collect::<Vec<_>>(),
-                &path.split('/').collect::<Vec<_>>(),
-            )
-        };
-        assert!(fits("apps/*", "apps/web"));
-        assert!(!fits("apps/*", "apps/web/x"));
-        assert!(fits("apps/**", "apps/web/x"));
-        assert!(fits("**", "a/b"));
-        assert!(fits("packages/app-*", "packages/app-one"));
-        assert!(!fits("packages/app-*", "packages/lib"));
     }
 }

@@ -1,0 +1,158 @@
+//! The members of workspaces: npm, yarn, bun, pnpm, lerna, Nx, Cargo, Go.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use devopser_core::model::report::Evidence;
+use serde_json::Value;
+
+use super::{MAX, add, clean};
+use crate::scan::{Scan, folder_of};
+
+/// Members of the workspaces of npm, yarn, bun, pnpm, lerna, Cargo and Go.
+pub(super) fn find(scan: &Scan<'_>, into: &mut BTreeMap<String, Vec<Evidence>>) {
+    // Nx keeps a `project.json` in each project (https://nx.dev/reference/project-configuration).
+    if scan.has("nx.json") {
+        for path in scan.named("project.json", 3) {
+            let evidence = Evidence::file(path, "a project of the Nx workspace");
+            add(scan, into, folder_of(path).to_owned(), evidence);
+        }
+    }
+    let globs = globs(scan)
+        .into_iter()
+        .filter(|(glob, ..)| !glob.starts_with('!'))
+        .take(MAX);
+    for (glob, path, manifest) in globs {
+        for root in expand(scan, &glob, manifest) {
+            let evidence = scan.evidence(path, &glob, "a member of the workspace");
+            add(scan, into, root, evidence);
+        }
+    }
+}
+
+/// What the workspaces list: the glob, the file that says it, the manifest of a member.
+fn globs(scan: &Scan<'_>) -> Vec<(String, &'static str, &'static str)> {
+    let mut found: Vec<(String, &str, &str)> = Vec::new();
+    let own = scan
+        .package()
+        .map(|package| package.workspaces())
+        .unwrap_or_default();
+    found.extend(
+        own.into_iter()
+            .map(|glob| (glob, "package.json", "package.json")),
+    );
+    for path in ["pnpm-workspace.yaml", "lerna.json"] {
+        let value = scan.has(path).then(|| scan.yaml(path)).flatten();
+        let list = value
+            .as_ref()
+            .and_then(|value| value.get("packages")?.as_array());
+        let list = list.into_iter().flatten().filter_map(Value::as_str);
+        found.extend(list.map(|glob| (glob.to_owned(), path, "package.json")));
+    }
+    let cargo = scan.toml("Cargo.toml");
+    let members = cargo
+        .as_ref()
+        .and_then(|value| value.pointer("/workspace/members")?.as_array());
+    let members = members.into_iter().flatten().filter_map(Value::as_str);
+    found.extend(members.map(|glob| (glob.to_owned(), "Cargo.toml", "Cargo.toml")));
+    let text = scan.text("go.work").unwrap_or_default();
+    let words = text
+        .lines()
+        .map(|line| line.trim().trim_start_matches("use ").trim());
+    let words = words.filter(|line| line.starts_with("./"));
+    found.extend(words.map(|glob| (glob.to_owned(), "go.work", "go.mod")));
+    found
+}
+
+/// The folders below the tree that a workspace's glob names: those with the manifest in them.
+fn expand(scan: &Scan<'_>, glob: &str, manifest: &str) -> Vec<String> {
+    let Some(glob) = clean(glob) else {
+        return Vec::new();
+    };
+    let parts: Vec<&str> = glob.split('/').collect();
+    scan.named(manifest, 5)
+        .into_iter()
+        .map(folder_of)
+        .filter(|folder| {
+            !folder.is_empty() && matches(&parts, &folder.split('/').collect::<Vec<_>>())
+        })
+        .map(str::to_owned)
+        .collect()
+}
+
+/// `*` stands for one folder, `**` for any number.
+fn matches(pattern: &[&str], path: &[&str]) -> bool {
+    match (pattern.split_first(), path.split_first()) {
+        (None, None) => true,
+        (Some((&"**", rest)), _) => {
+            matches(rest, path)
+                || path
+                    .split_first()
+                    .is_some_and(|(_, path)| matches(pattern, path))
+        }
+        (Some((part, pattern)), Some((name, path))) => {
+            let (start, end) = part.split_once('*').unwrap_or((part, ""));
+            let fits = if part.contains('*') {
+                name.len() + 1 >= part.len() && name.starts_with(start) && name.ends_with(end)
+            } else {
+                part == name
+            };
+            fits && matches(pattern, path)
+        }
+        _ => false,
+    }
+}
+
+/// Members of a Cargo workspace that other members depend on: libraries, whatever programs they bring along
+/// (<https://doc.rust-lang.org/cargo/reference/specifying-dependencies.html#path-dependencies>).
+pub(super) fn crates_of_others(scan: &Scan<'_>) -> Vec<String> {
+    let root = scan.toml("Cargo.toml");
+    if root.is_none_or(|root| root.get("workspace").is_none()) {
+        return Vec::new();
+    }
+    let members: Vec<(&str, Rc<Value>)> = scan
+        .named("Cargo.toml", 4)
+        .into_iter()
+        .take(MAX)
+        .filter_map(|path| Some((path, scan.toml(path)?)))
+        .collect();
+    let depends = |manifest: &Value, name: &str| {
+        manifest
+            .get("dependencies")
+            .is_some_and(|table| table.get(name).is_some())
+    };
+    let is_used = |path: &str, name: &str| {
+        members
+            .iter()
+            .any(|(other, manifest)| *other != path && depends(manifest, name))
+    };
+    members
+        .iter()
+        .filter(|(path, manifest)| {
+            let name = manifest.pointer("/package/name").and_then(Value::as_str);
+            name.is_some_and(|name| is_used(path, name))
+        })
+        .map(|(path, _)| folder_of(path).to_owned())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn globs_match_folders() {
+        let fits = |glob: &str, path: &str| {
+            matches(
+                &glob.split('/').collect::<Vec<_>>(),
+                &path.split('/').collect::<Vec<_>>(),
+            )
+        };
+        assert!(fits("apps/*", "apps/web"));
+        assert!(!fits("apps/*", "apps/web/x"));
+        assert!(fits("apps/**", "apps/web/x"));
+        assert!(fits("**", "a/b"));
+        assert!(fits("packages/app-*", "packages/app-one"));
+        assert!(!fits("packages/app-*", "packages/lib"));
+    }
+}
