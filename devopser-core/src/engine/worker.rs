@@ -31,6 +31,10 @@ const POLL_TIME: Duration = Duration::from_millis(100);
 const RECORD_TIME: Duration = Duration::from_secs(60);
 /// How often what should be gone is looked for.
 const SWEEP_TIME: Duration = Duration::from_secs(60);
+/// How long the journal of a run is kept after its end, in milliseconds. Its deployment's record and events stay.
+const KEEP_JOURNALS: u64 = 7 * 24 * 3600 * 1000;
+/// How many journals are forgotten in one sweep at most.
+const FORGET_AT_ONCE: usize = 500;
 
 /// How a worker is started.
 #[derive(Clone, Debug)]
@@ -435,6 +439,8 @@ impl Steps {
                 tracing::warn!(app = %app.target, %error, "what is left of an app stays for now");
             }
         }
+        let before = self.shared.now().saturating_sub(KEEP_JOURNALS);
+        parts.runtime.forget_ended(before, FORGET_AT_ONCE).await?;
         for row in parts.system.resources(None).await? {
             if busy.contains(&row.target) || parts.records.app(&row.target).await?.is_some() {
                 continue;

@@ -230,6 +230,7 @@ pub struct RunStatus {
 /// - `an_unknown_version_is_left_alone`, until a worker comes that knows it.
 /// - `a_terminated_run_stops_at_once`, without compensation.
 /// - `an_unknown_run_is_not_found`, by every call that takes an id.
+/// - `only_ended_runs_are_forgotten`, and their ids can be started anew.
 /// - `ended_runs_take_no_signals`: [`Conflict`](crate::ErrorKind::Conflict); a cancel or a terminate is `Ok` and does
 ///   nothing.
 #[async_trait]
@@ -264,6 +265,11 @@ pub trait DurableRuntime: Debug + Send + Sync + 'static {
 
     /// The runs whose id begins with `id_prefix`, the newest first.
     async fn list(&self, id_prefix: &str, limit: usize) -> Result<Vec<RunStatus>>;
+
+    /// Forgets runs that ended before a time in milliseconds since 1970, with their journals; at most `limit` of them. Says
+    /// how many. Afterwards their ids can be started anew: whoever wants an id to stand for one run for ever keeps it
+    /// elsewhere too.
+    async fn forget_ended(&self, before_ms: u64, limit: usize) -> Result<usize>;
 
     /// Runs what is there to run until `stop` ends; then takes nothing more, tells running steps, and returns when they
     /// ended or used up their grace. One worker at a time for each runtime value.

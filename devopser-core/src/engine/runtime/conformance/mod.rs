@@ -45,6 +45,7 @@ macro_rules! conformance_tests {
             an_unknown_version_is_left_alone
             a_terminated_run_stops_at_once
             an_unknown_run_is_not_found
+            only_ended_runs_are_forgotten
             ended_runs_take_no_signals
             what_is_published_can_be_read
             runs_are_listed_by_the_beginning_of_their_id

@@ -340,6 +340,24 @@ pub async fn an_unknown_run_is_not_found(runtime: Runtime) -> Result<()> {
     same("kinds", kinds, [Err(ErrorKind::NotFound); 6])
 }
 
+/// Runs that ended before a time are forgotten, and their ids can be started anew; open ones stay.
+pub async fn only_ended_runs_are_forgotten(runtime: Runtime) -> Result<()> {
+    let stage = Stage::default();
+    for id in ["one", "two"] {
+        run(&runtime, &echo_registry(&stage), id, json!(1)).await??;
+    }
+    runtime.start("open", &pipeline(), json!(2)).await?;
+    let at = runtime.describe("one").await?.ended_at_ms.unwrap_or(0);
+    same("none", runtime.forget_ended(at, 10).await?, 0)?;
+    same("one", runtime.forget_ended(u64::MAX, 1).await?, 1)?;
+    same("other", runtime.forget_ended(u64::MAX, 10).await?, 1)?;
+    let left = runtime.list("", 10).await?;
+    let left: Vec<&str> = left.iter().map(|run| run.id.as_str()).collect();
+    same("left", left, vec!["open"])?;
+    let again = runtime.start("one", &pipeline(), json!(3)).await?;
+    same("again", again, Started::New)
+}
+
 /// A run that ended takes no signal; a cancel or a forced end changes nothing.
 pub async fn ended_runs_take_no_signals(runtime: Runtime) -> Result<()> {
     let stage = Stage::default();

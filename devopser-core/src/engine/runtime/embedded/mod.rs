@@ -96,26 +96,6 @@ impl EmbeddedRuntime {
             process: std::process::id(),
         })))
     }
-
-    /// Forgets runs that have ended, with their journals. Others, and unknown ids, are left alone. Afterwards their ids
-    /// can be started anew: whoever wants an id to stand for one run for ever keeps it elsewhere too.
-    ///
-    /// # Errors
-    /// [`Unavailable`](ErrorKind::Unavailable) when the database does not answer.
-    pub async fn forget(&self, ids: &[String]) -> Result<()> {
-        let mut ended = Vec::new();
-        for id in ids {
-            match self.0.row(id).await {
-                Ok(row) if state_of(&row).is_final() => ended.push(id.clone()),
-                Ok(_) => {}
-                Err(error) if error.kind() == ErrorKind::NotFound => {}
-                Err(error) => return Err(error),
-            }
-        }
-        let deleted = self.0.provider.delete_workflows(&ended, false).await;
-        deleted.map_err(|error| storage(&error))?;
-        self.0.tables.forget(&ended).await
-    }
 }
 
 impl fmt::Debug for EmbeddedRuntime {
@@ -222,6 +202,25 @@ impl DurableRuntime for EmbeddedRuntime {
         Ok(rows.iter().map(status_of).collect())
     }
 
+    async fn forget_ended(&self, before_ms: u64, limit: usize) -> Result<usize> {
+        // Its bound is inclusive.
+        let until = i64::try_from(before_ms).unwrap_or(i64::MAX) - 1;
+        let filter = durare::ListFilter {
+            app_version: vec![APP_VERSION.to_owned()],
+            status: ENDED.map(str::to_owned).to_vec(),
+            completed_before_ms: Some(until),
+            limit: Some(i64::try_from(limit).unwrap_or(i64::MAX)),
+            ..durare::ListFilter::default()
+        };
+        let rows = self.0.provider.list_workflows(&filter).await;
+        let rows = rows.map_err(|error| storage(&error))?;
+        let ended: Vec<String> = rows.into_iter().map(|row| row.id).collect();
+        let deleted = self.0.provider.delete_workflows(&ended, false).await;
+        deleted.map_err(|error| storage(&error))?;
+        self.0.tables.forget(&ended).await?;
+        Ok(ended.len())
+    }
+
     async fn run_worker(&self, registry: Registry, stop: BoxFut<'static, ()>) -> Result<()> {
         worker::run(&self.0, registry, stop).await
     }
@@ -273,6 +272,14 @@ impl Host for Embedded {
         Ok(())
     }
 }
+
+/// The states of runs that have ended.
+const ENDED: [&str; 4] = [
+    durare::STATUS_SUCCESS,
+    durare::STATUS_CANCELLED,
+    durare::STATUS_ERROR,
+    durare::STATUS_MAX_RECOVERY_ATTEMPTS_EXCEEDED,
+];
 
 fn state_of(row: &WorkflowStatus) -> RunState {
     match row.status.as_str() {

@@ -190,6 +190,10 @@ impl DurableRuntime for MemoryRuntime {
         Ok(locked(&self.0.store).list(id_prefix, limit))
     }
 
+    async fn forget_ended(&self, before_ms: u64, limit: usize) -> Result<usize> {
+        Ok(locked(&self.0.store).forget_ended(before_ms, limit))
+    }
+
     async fn run_worker(&self, registry: Registry, stop: BoxFut<'static, ()>) -> Result<()> {
         worker::run(&self.0, registry, stop).await
     }

@@ -83,6 +83,14 @@ impl Store {
             .ok_or_else(|| Error::new(ErrorKind::NotFound, format!("there is no run {id}")))
     }
 
+    pub(super) fn forget_ended(&mut self, before_ms: u64, limit: usize) -> usize {
+        let is_old = |kept: &Kept| kept.end.as_ref().is_some_and(|(at, _)| *at < before_ms);
+        let old = self.runs.iter().filter(|(_, kept)| is_old(kept));
+        let ids: Vec<String> = old.map(|(id, _)| id.clone()).take(limit).collect();
+        ids.iter().for_each(|id| drop(self.runs.remove(id)));
+        ids.len()
+    }
+
     pub(super) fn list(&self, prefix: &str, limit: usize) -> Vec<RunStatus> {
         let mut found: Vec<&Kept> = self
             .runs

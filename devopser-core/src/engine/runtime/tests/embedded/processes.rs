@@ -207,32 +207,6 @@ async fn two_workers_never_run_one_run_twice() {
     assert_eq!(bodies.len(), 200);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn ended_runs_can_be_forgotten() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let runtime = open_at(folder.path()).await;
-    for id in ["ended", "waiting"] {
-        runtime
-            .start(id, &name(), Value::Null)
-            .await
-            .expect("a start");
-    }
-    let working = worker(&runtime, folder.path());
-    assert_eq!(runtime.result("ended").await, Ok(json!("done")));
-    assert_eq!(runtime.result("waiting").await, Ok(json!("done")));
-    working.abort();
-    runtime
-        .start("open", &name(), Value::Null)
-        .await
-        .expect("a start");
-    let ids = ["ended", "open", "unknown"].map(str::to_owned);
-    runtime.forget(&ids).await.expect("an answer");
-    let left = runtime.list("", 10).await.expect("a list");
-    let mut left: Vec<&str> = left.iter().map(|run| run.id.as_str()).collect();
-    left.sort_unstable();
-    assert_eq!(left, ["open", "waiting"]);
-}
-
 /// A measurement, not a test: `cargo test -- --ignored --nocapture throughput`.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "a measurement"]
