@@ -174,3 +174,9 @@ fn dependencies_of_what_is_no_package_are_installed_without_building_it() {
         "{text}"
     );
 }
+
+#[test]
+fn a_port_in_the_source_is_taken_as_it_is() {
+    assert!(dockerfile_of("go-no-module").contains("\nEXPOSE 80\n"));
+    assert!(dockerfile_of("php-plain").contains("\nEXPOSE 8080\n"));
+}

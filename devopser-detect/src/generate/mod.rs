@@ -181,8 +181,14 @@ fn port(report: &Report, stack: &Detection, own: bool, options: &GenerateOptions
     } else {
         detected.unwrap_or(8080)
     };
-    // Ports below 1024 are not for users without privileges; what we generate obeys PORT, so another one does.
-    let usual = if usual < 1024 && !own { 8080 } else { usual };
+    // Apache obeys PORT as we set it up, so it need not take 80. A program that has 80 in its source gets it: engines
+    // let every user of a container listen there (https://docs.docker.com/engine/release-notes/20.10/).
+    let apache = value(stack.runtime.as_ref()) == Some("php");
+    let usual = if usual < 1024 && !own && apache {
+        8080
+    } else {
+        usual
+    };
     let exposed = report.dockerfile_port.filter(|_| own);
     options.port.or(exposed).unwrap_or(usual)
 }
