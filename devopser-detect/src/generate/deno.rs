@@ -33,6 +33,9 @@ pub(crate) fn deno(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines) -> Res
     if let Some(entry) = hint(stack, "entry") {
         lines.add(format!("RUN deno cache {entry}"));
     }
+    if let Some(build) = value(stack.build_command.as_ref()) {
+        lines.add(format!("RUN {build}"));
+    }
     lines.add(format!("EXPOSE {port}"));
     let script = format!(
         "fetch('http://127.0.0.1:'+Deno.env.get('PORT')+'{}',{{redirect:'manual'}}).then(r=>Deno.exit(r.status<500?0:1),()=>Deno.exit(1))",

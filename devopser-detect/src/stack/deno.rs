@@ -83,6 +83,7 @@ impl Stack for Deno {
         detection.framework = framework(scan, config, script);
         detection.is_static = Some(Fact::new(false, 85, evidence));
         detection.start_command = start(scan, config, settings.as_deref(), script);
+        detection.build_command = build(scan, config, settings.as_deref());
         detection.databases = Some(databases::by_words(
             scan,
             WORDS,
@@ -161,6 +162,13 @@ fn framework(scan: &Scan<'_>, config: Option<&str>, script: Option<&str>) -> Opt
             scan.evidence(path, sign, format!("imports {sign}")),
         )
     })
+}
+
+/// The `build` task, of which the `start` task may need the result (<https://docs.deno.com/runtime/reference/cli/task/>).
+fn build(scan: &Scan<'_>, config: Option<&str>, settings: Option<&Value>) -> Option<Fact<String>> {
+    settings?.get("tasks")?.get("build")?;
+    let evidence = scan.evidence(config?, "\"build\"", "the build task");
+    fact("deno task build", 85, evidence)
 }
 
 /// The `start` task, or the entry file (<https://docs.deno.com/runtime/reference/cli/task/>).
