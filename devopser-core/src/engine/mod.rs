@@ -10,6 +10,7 @@ mod events;
 mod logs;
 pub mod runtime;
 mod steps;
+mod sweep;
 mod watch;
 mod worker;
 
