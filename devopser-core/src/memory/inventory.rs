@@ -6,7 +6,10 @@ use super::cloud::MemoryCloud;
 use super::services::lock;
 use crate::Result;
 use crate::context::Context;
-use crate::provider::{Inventory, OwnedThing, ProviderInfo};
+use crate::provider::{Inventory, OwnedPage, OwnedThing, ProviderInfo};
+
+/// How many things a page holds: few, so that whoever forgets to turn it is found out.
+const PAGE: usize = 3;
 
 /// Lists and removes what carries our mark in a [`MemoryCloud`].
 #[derive(Clone, Debug)]
@@ -28,16 +31,27 @@ impl Inventory for MemoryInventory {
         MemoryCloud::info()
     }
 
-    async fn owned(&self, ctx: &Context, mark_prefix: &str) -> Result<Vec<OwnedThing>> {
+    async fn owned(
+        &self,
+        ctx: &Context,
+        mark_prefix: &str,
+        page: Option<&str>,
+    ) -> Result<OwnedPage> {
         let call = self.cloud.look(ctx, "Inventory::owned").await?;
-        let owned = lock(&self.cloud.shared.state)
+        let key = |thing: &OwnedThing| format!("{}/{}", thing.kind, thing.name);
+        let mut things: Vec<OwnedThing> = lock(&self.cloud.shared.state)
             .things
             .values()
             .filter(|thing| !thing.mark.is_empty() && thing.mark.starts_with(mark_prefix))
+            .filter(|thing| page.is_none_or(|last| key(thing).as_str() > last))
             .cloned()
             .collect();
+        things.sort_by_key(key);
+        let more = things.len() > PAGE;
+        things.truncate(PAGE);
+        let next = things.last().filter(|_| more).map(key);
         call.happened().await?;
-        Ok(owned)
+        Ok(OwnedPage { things, next })
     }
 
     async fn inspect(&self, ctx: &Context, kind: &str, name: &str) -> Result<Option<OwnedThing>> {

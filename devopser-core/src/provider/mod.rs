@@ -49,7 +49,7 @@ pub use domain_binder::{
 };
 pub use http_router::{HttpRouter, Route, RouteId};
 pub use image_builder::{BuildRequest, Built, ImageBuilder};
-pub use inventory::{Inventory, OwnedThing};
+pub use inventory::{Inventory, InventoryExt, OwnedPage, OwnedThing};
 pub use ownership::OnForeign;
 pub use planner::Planner;
 pub use poll::Poll;

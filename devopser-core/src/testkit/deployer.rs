@@ -8,7 +8,8 @@ use crate::context::Context;
 use crate::id::ReleaseId;
 use crate::model::service::{HealthCheck, Limits, ReleasePhase, ReleaseRef, ServiceRef};
 use crate::provider::{
-    DeployRequest, Deployer, DeployerExt, DestroyRequest, Poll, PrepareRequest, Prepared, Provider,
+    DeployRequest, Deployer, DeployerExt, DestroyRequest, InventoryExt, Poll, PrepareRequest,
+    Prepared, Provider,
 };
 use crate::{ErrorKind, Result};
 
@@ -139,7 +140,7 @@ pub async fn what_is_made_stands_in_the_ledger_first(fixture: &Fixture<'_>) -> R
             "preparing without a row in the ledger",
         )?;
         if let Ok(inventory) = fixture.provider.inventory() {
-            let made = inventory.owned(&rig.ctx, &rig.ctx.owner.mark()).await?;
+            let made = inventory.all_owned(&rig.ctx, &rig.ctx.owner.mark()).await?;
             check!(
                 made.is_empty(),
                 "without a row in the ledger nothing may be made: {made:?}"
@@ -153,7 +154,7 @@ pub async fn what_is_made_stands_in_the_ledger_first(fixture: &Fixture<'_>) -> R
     if let Ok(inventory) = fixture.provider.inventory() {
         let rows = scene.rig.rows().await?;
         for thing in inventory
-            .owned(scene.ctx(), &scene.ctx().owner.mark())
+            .all_owned(scene.ctx(), &scene.ctx().owner.mark())
             .await?
         {
             let noted = rows
@@ -309,7 +310,7 @@ pub async fn rows_leave_with_their_things(fixture: &Fixture<'_>) -> Result<()> {
     check!(rows.is_empty(), "rows are left: {rows:?}");
     if let Ok(inventory) = fixture.provider.inventory() {
         let left = inventory
-            .owned(scene.ctx(), &scene.ctx().owner.mark())
+            .all_owned(scene.ctx(), &scene.ctx().owner.mark())
             .await?;
         check!(left.is_empty(), "things are left: {left:?}");
     }

@@ -8,7 +8,7 @@ use super::{Rig, cases, check, check_refused};
 use crate::id::ImageRef;
 use crate::model::artifact::Artifact;
 use crate::model::service::ServiceRef;
-use crate::provider::{BuildRequest, DestroyRequest, Provider};
+use crate::provider::{BuildRequest, DestroyRequest, InventoryExt, Provider};
 use crate::{Error, ErrorKind, Result};
 
 /// What the cases work on.
@@ -112,7 +112,9 @@ pub async fn a_cancelled_build_leaves_nothing(fixture: &Fixture<'_>) -> Result<(
     let mut after = rig.clone();
     after.ctx.cancel = crate::context::CancellationToken::new();
     if let Ok(inventory) = fixture.provider.inventory() {
-        let left = inventory.owned(&after.ctx, &after.ctx.owner.mark()).await?;
+        let left = inventory
+            .all_owned(&after.ctx, &after.ctx.owner.mark())
+            .await?;
         check!(left.is_empty(), "a cancelled build left {left:?}");
     }
     Ok(())
@@ -143,7 +145,7 @@ pub async fn the_image_stands_in_the_ledger_first(fixture: &Fixture<'_>) -> Resu
     let unmade = rig.unmade_rows().await?;
     check!(unmade.is_empty(), "what was made must be noted: {unmade:?}");
     if let Ok(inventory) = fixture.provider.inventory() {
-        let owned = inventory.owned(&rig.ctx, &rig.ctx.owner.mark()).await?;
+        let owned = inventory.all_owned(&rig.ctx, &rig.ctx.owner.mark()).await?;
         check!(!owned.is_empty(), "the image must carry the owner mark");
     }
     remove(fixture, &rig, Artifact::Image(built.image)).await?;

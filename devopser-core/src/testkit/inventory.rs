@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::{Rig, Stranger, cases, check};
 use crate::Result;
-use crate::provider::{OwnedThing, PrepareRequest, Provider};
+use crate::provider::{InventoryExt, OwnedThing, PrepareRequest, Provider};
 
 /// What the cases work on.
 #[expect(
@@ -25,6 +25,7 @@ pub struct Fixture<'a> {
 cases! {
     Fixture<'_>;
     only_what_carries_the_mark_is_listed,
+    a_thing_is_on_one_page,
     removing_twice_is_ok,
     what_does_not_carry_the_mark_is_left_untouched,
 }
@@ -42,7 +43,11 @@ async fn made(fixture: &Fixture<'_>) -> Result<(Rig, Vec<OwnedThing>)> {
         .prepare(&rig.ctx, request)
         .await?;
     let mark = rig.ctx.owner.mark();
-    let things = fixture.provider.inventory()?.owned(&rig.ctx, &mark).await?;
+    let things = fixture
+        .provider
+        .inventory()?
+        .all_owned(&rig.ctx, &mark)
+        .await?;
     Ok((rig, things))
 }
 
@@ -83,13 +88,29 @@ pub async fn only_what_carries_the_mark_is_listed(fixture: &Fixture<'_>) -> Resu
     remove_all(fixture, &second, &second_things).await
 }
 
+/// Each thing is listed once, and a page that was asked for twice is the same.
+pub async fn a_thing_is_on_one_page(fixture: &Fixture<'_>) -> Result<()> {
+    let (rig, things) = made(fixture).await?;
+    let (inventory, mark) = (fixture.provider.inventory()?, rig.ctx.owner.mark());
+    for (index, thing) in things.iter().enumerate() {
+        check!(
+            !things[..index].contains(thing),
+            "a thing was listed twice: {thing:?}"
+        );
+    }
+    let first = inventory.owned(&rig.ctx, &mark, None).await?;
+    let again = inventory.owned(&rig.ctx, &mark, None).await?;
+    check!(first == again, "a page must stay the same");
+    remove_all(fixture, &rig, &things).await
+}
+
 /// Removing what is gone is `Ok`.
 pub async fn removing_twice_is_ok(fixture: &Fixture<'_>) -> Result<()> {
     let (rig, things) = made(fixture).await?;
     remove_all(fixture, &rig, &things).await?;
     remove_all(fixture, &rig, &things).await?;
     let inventory = fixture.provider.inventory()?;
-    let left = inventory.owned(&rig.ctx, &rig.ctx.owner.mark()).await?;
+    let left = inventory.all_owned(&rig.ctx, &rig.ctx.owner.mark()).await?;
     check!(left.is_empty(), "things are left: {left:?}");
     for thing in &things {
         let seen = inventory

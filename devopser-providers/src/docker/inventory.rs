@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use devopser_core::Result;
 use devopser_core::context::Context;
 use devopser_core::model::resource::OWNER_LABEL;
-use devopser_core::provider::{Inventory, OwnedThing, ProviderInfo};
+use devopser_core::provider::{Inventory, OwnedPage, OwnedThing, ProviderInfo};
 
 use super::model::Listed;
 use super::{Docker, names};
@@ -15,7 +15,12 @@ impl Inventory for Docker {
         Self::info(self)
     }
 
-    async fn owned(&self, ctx: &Context, mark_prefix: &str) -> Result<Vec<OwnedThing>> {
+    async fn owned(
+        &self,
+        ctx: &Context,
+        mark_prefix: &str,
+        _page: Option<&str>,
+    ) -> Result<OwnedPage> {
         let mut things = Vec::new();
         for kind in names::KINDS {
             for thing in self.labelled(ctx, kind, OWNER_LABEL).await? {
@@ -32,7 +37,8 @@ impl Inventory for Docker {
                 }
             }
         }
-        Ok(things)
+        // The engine lists everything at once.
+        Ok(OwnedPage { things, next: None })
     }
 
     async fn inspect(&self, ctx: &Context, kind: &str, name: &str) -> Result<Option<OwnedThing>> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use devopser_core::Result;
 use devopser_core::context::Context;
-use devopser_core::provider::{Inventory, OwnedThing, ProviderInfo};
+use devopser_core::provider::{Inventory, InventoryExt, OwnedPage, OwnedThing, ProviderInfo};
 
 use super::error::blocking;
 use super::state::State;
@@ -21,7 +21,12 @@ impl Inventory for Local {
         self.info.clone()
     }
 
-    async fn owned(&self, _ctx: &Context, mark_prefix: &str) -> Result<Vec<OwnedThing>> {
+    async fn owned(
+        &self,
+        _ctx: &Context,
+        mark_prefix: &str,
+        _page: Option<&str>,
+    ) -> Result<OwnedPage> {
         let (things, prefix) = (self.things.clone(), mark_prefix.to_owned());
         blocking(move || {
             let running = proc::marks(&prefix);
@@ -38,13 +43,16 @@ impl Inventory for Local {
                 }
             }
             owned.sort_by(|a, b| (&a.kind, &a.name).cmp(&(&b.kind, &b.name)));
-            Ok(owned)
+            Ok(OwnedPage {
+                things: owned,
+                next: None,
+            })
         })
         .await
     }
 
     async fn inspect(&self, ctx: &Context, kind: &str, name: &str) -> Result<Option<OwnedThing>> {
-        let owned = self.owned(ctx, &ctx.owner.installation).await?;
+        let owned = self.all_owned(ctx, &ctx.owner.installation).await?;
         Ok(owned
             .into_iter()
             .find(|thing| thing.kind == kind && thing.name == name))

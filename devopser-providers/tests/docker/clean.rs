@@ -8,7 +8,7 @@ use devopser_core::context::{CancellationToken, Ledger};
 use devopser_core::model::artifact::Artifact;
 use devopser_core::model::report::Database;
 use devopser_core::model::service::ReleasePhase;
-use devopser_core::provider::DestroyRequest;
+use devopser_core::provider::{DestroyRequest, InventoryExt};
 use devopser_providers::docker::{DockerConfig, check, provider};
 
 use crate::stage::{NODE, SERVER, Stage, docker, has_engine, on_stage};
@@ -143,7 +143,10 @@ fn the_inventory_lists_and_removes_what_is_ours() {
         let release = stage.deploy("rel_1", &built.image).await;
         let inventory = stage.provider.inventory.clone().unwrap();
         let installation = stage.ctx.owner.installation.clone();
-        let owned = inventory.owned(&stage.ctx, &installation).await.unwrap();
+        let owned = inventory
+            .all_owned(&stage.ctx, &installation)
+            .await
+            .unwrap();
         let kinds: Vec<&str> = owned.iter().map(|thing| thing.kind.as_str()).collect();
         assert_eq!(kinds, ["container", "network", "image"]);
         assert!(
@@ -152,7 +155,7 @@ fn the_inventory_lists_and_removes_what_is_ours() {
                 .all(|thing| thing.mark == stage.ctx.owner.mark())
         );
         let part = &installation[..installation.len() - 1];
-        assert_eq!(inventory.owned(&stage.ctx, part).await.unwrap(), []);
+        assert_eq!(inventory.all_owned(&stage.ctx, part).await.unwrap(), []);
 
         let container = owned[0].clone();
         let found = inventory

@@ -1,5 +1,7 @@
 //! What carries our mark on this machine.
 
+use devopser_core::provider::InventoryExt;
+
 use super::support::*;
 
 #[tokio::test]
@@ -9,7 +11,7 @@ async fn everything_is_listed_and_can_be_removed() {
     bench.address(&release).await;
     let mark = bench.mark();
     let ctx = &bench.ctx;
-    let owned = bench.inventory().owned(ctx, &mark).await.unwrap();
+    let owned = bench.inventory().all_owned(ctx, &mark).await.unwrap();
     let names: Vec<_> = owned
         .iter()
         .map(|thing| (thing.kind.as_str(), thing.name.strip_prefix(&mark).unwrap()))
@@ -18,7 +20,7 @@ async fn everything_is_listed_and_can_be_removed() {
     assert!(
         bench
             .inventory()
-            .owned(ctx, "other")
+            .all_owned(ctx, "other")
             .await
             .unwrap()
             .is_empty()
@@ -63,7 +65,11 @@ async fn a_process_of_which_nothing_was_written_down_is_found_and_removed() {
         .spawn()
         .unwrap();
     until("it runs", || !processes(&mark).is_empty()).await;
-    let owned = bench.inventory().owned(&bench.ctx, &mark).await.unwrap();
+    let owned = bench
+        .inventory()
+        .all_owned(&bench.ctx, &mark)
+        .await
+        .unwrap();
     assert_eq!(owned.len(), 1);
     assert_eq!(owned[0].mark, mark);
     bench
@@ -75,7 +81,7 @@ async fn a_process_of_which_nothing_was_written_down_is_found_and_removed() {
     assert!(
         bench
             .inventory()
-            .owned(&bench.ctx, &mark)
+            .all_owned(&bench.ctx, &mark)
             .await
             .unwrap()
             .is_empty()

@@ -18,7 +18,8 @@ use devopser_core::model::service::{
     EnvValue, HealthCheck, Limits, ReleasePhase, ReleaseRef, ReleaseStatus, ServiceRef, Upstream,
 };
 use devopser_core::provider::{
-    DeployRequest, Deployer, DestroyRequest, Inventory, Provider, ServiceControl, SourceBuilder,
+    DeployRequest, Deployer, DestroyRequest, Inventory, InventoryExt, Provider, ServiceControl,
+    SourceBuilder,
 };
 use devopser_providers::local::{LocalConfig, provider};
 
@@ -141,7 +142,7 @@ impl Bench {
         assert!(ledger.is_empty(), "{ledger:?}");
         let owned = self
             .inventory()
-            .owned(&self.ctx, &self.mark())
+            .all_owned(&self.ctx, &self.mark())
             .await
             .unwrap();
         assert!(owned.is_empty(), "{owned:?}");
