@@ -42,7 +42,7 @@ async fn a_site_is_a_folder_of_its_own_and_stays_as_it_was() {
     assert!(
         bench
             .services
-            .lines()
+            .notes()
             .iter()
             .any(|line| line.contains("out is left out"))
     );
