@@ -8,16 +8,28 @@ use devopser_core::model::report::{Detection, Evidence, Fact, Report};
 #[must_use]
 pub fn explain(report: &Report) -> String {
     let mut out = String::new();
-    match &report.stack {
-        Some(stack) => chosen(&mut out, stack),
-        None => out.push_str("Nothing was recognised.\n"),
+    match (&report.stack, &report.dockerfile) {
+        (Some(stack), own) => {
+            // What is built comes first; what the repository is stands beside it.
+            let own = own
+                .as_ref()
+                .map(|path| format!("{path} of the repository, for "));
+            let _ = writeln!(
+                out,
+                "{}{}  ({} % sure)",
+                own.unwrap_or_default(),
+                headline(stack),
+                stack.confidence
+            );
+            chosen(&mut out, stack, report);
+        }
+        (None, Some(path)) => {
+            let _ = writeln!(out, "{path} of the repository");
+        }
+        (None, None) => out.push_str("Nothing was recognised.\n"),
     }
     if let Some(path) = &report.dockerfile {
-        let port = report
-            .dockerfile_port
-            .map(|port| format!(", which exposes port {port}"))
-            .unwrap_or_default();
-        let _ = writeln!(out, "{:<16}{path}{port}; it is used as it is", "Dockerfile");
+        let _ = writeln!(out, "{:<16}{path}; it is used as it is", "Dockerfile");
     }
     if let Some(path) = &report.compose {
         let _ = writeln!(out, "{:<16}{path}", "compose file");
@@ -57,8 +69,7 @@ fn headline(stack: &Detection) -> String {
     parts.join(" · ")
 }
 
-fn chosen(out: &mut String, stack: &Detection) {
-    let _ = writeln!(out, "{}  ({} % sure)", headline(stack), stack.confidence);
+fn chosen(out: &mut String, stack: &Detection, report: &Report) {
     row(out, "runtime", stack.runtime.as_ref(), Clone::clone);
     row(out, "version", stack.version.as_ref(), Clone::clone);
     row(out, "framework", stack.framework.as_ref(), Clone::clone);
@@ -70,13 +81,20 @@ fn chosen(out: &mut String, stack: &Detection) {
     );
     row(out, "install", stack.install_command.as_ref(), Clone::clone);
     row(out, "build", stack.build_command.as_ref(), Clone::clone);
-    row(out, "start", stack.start_command.as_ref(), Clone::clone);
+    let path = report.dockerfile.as_deref().unwrap_or_default();
+    match &report.dockerfile_start {
+        Some(start) => said(out, "start", start, path),
+        None => row(out, "start", stack.start_command.as_ref(), Clone::clone),
+    }
     let sure = stack
         .port
         .as_ref()
         .is_some_and(|fact| fact.confidence > crate::summary::GUESS);
     let name = if sure { "port" } else { "port (assumed)" };
-    row(out, name, stack.port.as_ref(), ToString::to_string);
+    match report.dockerfile_port {
+        Some(port) => said(out, "port", &port.to_string(), path),
+        None => row(out, name, stack.port.as_ref(), ToString::to_string),
+    }
     row(out, "kind", stack.is_static.as_ref(), |value| {
         (if *value { "static site" } else { "server" }).to_owned()
     });
@@ -97,6 +115,11 @@ fn chosen(out: &mut String, stack: &Detection) {
             names.join(", ")
         }
     });
+}
+
+/// What the repository's own Dockerfile says.
+fn said(out: &mut String, name: &str, value: &str, path: &str) {
+    let _ = writeln!(out, "{name:<16}{value:<32} {path} says it");
 }
 
 fn row<T>(out: &mut String, name: &str, fact: Option<&Fact<T>>, show: impl Fn(&T) -> String) {

@@ -71,7 +71,10 @@ pub fn summary(report: &Report) -> Summary {
         package_manager: value(&stack.package_manager),
         install_command: value(&stack.install_command),
         build_command: value(&stack.build_command),
-        start_command: value(&stack.start_command),
+        start_command: report
+            .dockerfile_start
+            .clone()
+            .or_else(|| value(&stack.start_command)),
         port: report
             .dockerfile_port
             .or_else(|| answer(&stack.port).map(|fact| fact.value)),

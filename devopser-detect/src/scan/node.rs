@@ -60,6 +60,23 @@ impl Package {
             .filter(|script| !script.is_empty())
     }
 
+    /// The script that a script ends in where it only calls another one: `npm run serve` is what `serve` says.
+    pub(crate) fn called(&self, name: &str) -> Option<&str> {
+        let mut script = self.script(name)?;
+        for _ in 0..3 {
+            let words: Vec<&str> = script.split_whitespace().collect();
+            let next = match words.as_slice() {
+                ["npm" | "yarn" | "pnpm" | "bun", "run", name]
+                | ["yarn" | "pnpm", name]
+                | ["npm" | "yarn" | "pnpm" | "bun", "run", name, "--", ..] => self.script(name),
+                _ => None,
+            };
+            let Some(next) = next else { break };
+            script = next;
+        }
+        Some(script)
+    }
+
     /// `engines.{name}`.
     pub(crate) fn engine(&self, name: &str) -> Option<&str> {
         self.value.get("engines")?.get(name)?.as_str()

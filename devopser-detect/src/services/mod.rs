@@ -186,6 +186,10 @@ fn is_app(detection: &Detection) -> bool {
 /// Whether it is a library or a desktop app: a package that only has a `main`; a bundler without a page, which
 /// builds a library (<https://vite.dev/guide/build#library-mode>); a shell of Tauri or Electron.
 fn is_library(scan: &Scan<'_>, detection: &Detection) -> bool {
+    // A member of a Cargo workspace that serves nothing is a tool of the others.
+    if detection.detector == "rust" && scan.above().is_some_and(|above| above.has("Cargo.toml")) {
+        return detection.framework.is_none();
+    }
     let Some(package) = scan.package() else {
         return false;
     };

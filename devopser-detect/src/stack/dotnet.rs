@@ -286,13 +286,11 @@ fn port_of(scan: &Scan<'_>, is_web: bool, version: Option<&Fact<String>>) -> Fac
     if !is_web {
         return port::guess(8080, ".NET programs");
     }
-    let major = version.and_then(|fact| crate::scan::node::major(&fact.value));
-    let usual = if major.is_some_and(|major| major < 8) {
-        80
-    } else {
-        8080
-    };
-    port::default(usual, "ASP.NET Core in a container")
+    match version.and_then(|fact| crate::scan::node::major(&fact.value)) {
+        Some(major) if major < 8 => port::default(80, "ASP.NET Core in a container"),
+        Some(_) => port::default(8080, "ASP.NET Core in a container"),
+        None => port::guess(8080, "ASP.NET Core apps of an unknown version"),
+    }
 }
 
 fn needs(scan: &Scan<'_>, projects: &[Project<'_>]) -> Fact<Vec<Database>> {

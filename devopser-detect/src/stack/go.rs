@@ -173,7 +173,8 @@ fn needs_cgo(module: Option<&GoMod>) -> bool {
     })
 }
 
-/// The `go` line is the least version that the module needs; `toolchain` the one that its authors use.
+/// `toolchain` is the one that the module's authors use; the `go` line is the least version that it needs
+/// (<https://go.dev/doc/toolchain#config>).
 fn pinned(scan: &Scan<'_>, module: Option<&GoMod>) -> Option<Fact<String>> {
     let line = |found: Option<&(String, u32)>, why: &str| {
         found.map(|(version, line)| (version.clone(), Evidence::line("go.mod", Some(*line), why)))
@@ -197,12 +198,12 @@ fn pinned(scan: &Scan<'_>, module: Option<&GoMod>) -> Option<Fact<String>> {
         [
             versions::pinned(scan, &[".go-version"], &["golang", "go"]),
             line(
-                module.and_then(|module| module.go.as_ref()),
-                "the go line of the module",
-            ),
-            line(
                 module.and_then(|module| module.toolchain.as_ref()),
                 "the toolchain line of the module",
+            ),
+            line(
+                module.and_then(|module| module.go.as_ref()),
+                "the go line of the module",
             ),
             work,
         ],

@@ -254,6 +254,23 @@ fn framework(
     })
 }
 
+/// Programs that Cargo finds by itself: `src/bin/NAME.rs` and `src/bin/NAME/main.rs`
+/// (<https://doc.rust-lang.org/cargo/reference/cargo-targets.html#target-auto-discovery>).
+fn found_bins<'t>(scan: &Scan<'t>, folder: &str) -> Vec<&'t str> {
+    let prefix = if folder.is_empty() {
+        "src/bin".to_owned()
+    } else {
+        format!("{folder}/src/bin")
+    };
+    let files = scan.under(&prefix).filter_map(|path| {
+        let rest = path.get(prefix.len() + 1..)?;
+        rest.strip_suffix("/main.rs")
+            .or_else(|| rest.strip_suffix(".rs"))
+            .filter(|name| !name.contains('/'))
+    });
+    files.take(50).collect()
+}
+
 /// The package and the program that serve: `[[bin]]`, `default-run`, or `src/main.rs` under the package's name.
 fn program(
     scan: &Scan<'_>,
@@ -283,6 +300,8 @@ fn program(
             .flatten()
             .filter_map(|bin| bin.get("name")?.as_str())
             .collect();
+        let mut bins = bins;
+        bins.extend(found_bins(scan, folder));
         let default = member
             .manifest
             .pointer("/package/default-run")

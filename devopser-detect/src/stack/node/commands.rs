@@ -132,7 +132,7 @@ pub(crate) fn start_script<'p>(
 ) -> Option<(&'static str, &'p str)> {
     START_SCRIPTS
         .iter()
-        .filter_map(|name| Some((*name, package.script(name)?)))
+        .filter_map(|name| Some((*name, package.called(name)?)))
         .find(|(_, script)| !is_development(script, row))
 }
 
@@ -306,7 +306,7 @@ fn is_program(scan: &Scan<'_>, path: &str) -> bool {
 
 /// Whether starting the app runs a program of the repository's own.
 pub(crate) fn runs_own_program(scan: &Scan<'_>, package: &Package) -> bool {
-    let script = START_SCRIPTS.iter().find_map(|name| package.script(name));
+    let script = START_SCRIPTS.iter().find_map(|name| package.called(name));
     let web = procfile::process(scan, "web").map(|fact| fact.value);
     let runs = |script: &str| {
         let body = without_env(script);

@@ -149,7 +149,7 @@ const FOLDERS: &[&str] = &[
 const MANIFESTS: &[&str] = &["deployment", "service", "app", "k8s", "kubernetes", "pod"];
 
 /// `containerPort` of the manifests (<https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/pod-v1/>),
-/// where they all say the same one.
+/// where there is one.
 pub(crate) fn in_manifests(scan: &Scan<'_>) -> Option<Fact<u16>> {
     let is_manifest = |path: &&str| {
         let Some(stem) = path
@@ -167,6 +167,7 @@ pub(crate) fn in_manifests(scan: &Scan<'_>) -> Option<Fact<u16>> {
                 || MANIFESTS.iter().any(|name| base_name(stem).contains(name)))
     };
     let mut ports = BTreeSet::new();
+    let mut names = BTreeSet::new();
     let mut evidence = None;
     let paths = scan.paths().iter().map(String::as_str);
     for path in paths.filter(is_manifest).take(20) {
@@ -177,6 +178,7 @@ pub(crate) fn in_manifests(scan: &Scan<'_>) -> Option<Fact<u16>> {
             };
             if let Some(port) = sound(value.trim()).filter(|port| !OTHERS.contains(port)) {
                 ports.insert(port);
+                names.insert(base_name(path));
                 let line = u32::try_from(index + 1).ok();
                 evidence.get_or_insert_with(|| {
                     Evidence::line(
@@ -188,7 +190,8 @@ pub(crate) fn in_manifests(scan: &Scan<'_>) -> Option<Fact<u16>> {
             }
         }
     }
-    only(&ports, 75, evidence)
+    // Files of several names are of several apps.
+    only(&ports, 75, evidence.filter(|_| names.len() == 1))
 }
 
 /// Images whose `docker run` line starts what the app needs, not the app.

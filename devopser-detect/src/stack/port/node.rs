@@ -25,7 +25,7 @@ pub(crate) fn of_node(scan: &Scan<'_>, package: &Package, row: Option<&Framework
         };
     }
     for name in ["start:prod", "start:production", "start"] {
-        if let Some(port) = package.script(name).and_then(in_command) {
+        if let Some(port) = package.called(name).and_then(in_command) {
             return Fact::new(
                 port,
                 90,
@@ -39,7 +39,12 @@ pub(crate) fn of_node(scan: &Scan<'_>, package: &Package, row: Option<&Framework
     let own = commands::runs_own_program(scan, package);
     let settled = row.is_some_and(|row| row.start.is_some() && row.id != "nest") && !own;
     if !settled {
-        let files = code::sources(scan, &[".js", ".ts", ".mjs", ".cjs", ".mts", "bin/www"], 2);
+        let mut files = code::sources(scan, &[".js", ".ts", ".mjs", ".cjs", ".mts", "bin/www"], 2);
+        // A folder with a package of its own is another program.
+        files.retain(|path| {
+            path.split_once('/')
+                .is_none_or(|(folder, _)| !scan.has(&format!("{folder}/package.json")))
+        });
         let (mut first, rest): (Vec<&str>, Vec<&str>) = files.into_iter().partition(|path| {
             ["server.", "index.", "app.", "main.", "www", "config."]
                 .iter()

@@ -10,7 +10,7 @@ use crate::scan::{Scan, line_at};
 
 /// The default beside the environment's `PORT`: what every platform sets, so surely the app's own port.
 const OF_ENVIRONMENT: &[&str] = &[
-    r#"(?:process\.env\.\w*PORT\w*|Bun\.env\.PORT|Deno\.env\.get\(["']PORT["']\)|env\.PORT|\bPORT)[)!]{0,3}(?:\s*,\s*10\s*\))?\s*(?:\|\||\?\?)\s*["'`]?(\d{2,5})\b"#,
+    r#"(?:process\.env\.\w*PORT\w*|Bun\.env\.PORT|Deno\.env\.get\(["']PORT["']\)|env\.PORT|\bPORT)[)!]{0,3}(?:\s*,\s*10\s*\))?\s*(?:\|\||\?\?|,)\s*["'`]?(\d{2,5})\b"#,
     r#"\.get(?:OrThrow)?(?:<\w+>)?\(\s*["'](?:\w+\.)?(?:PORT|port)["']\s*\)\s*(?:\|\||\?\?)\s*["']?(\d{2,5})\b"#,
     r#"["']PORT["']\s*\]?\)?\s*(?:,|\|\||\?\?|\bor\b)\s*["']?(\d{2,5})\b"#,
     r#"ENV\.fetch\(\s*["']PORT["']\s*\)\s*\{\s*["']?(\d{2,5})"#,
