@@ -140,3 +140,45 @@ fn place(evidence: &Evidence) -> String {
         (path, None) => format!("{path} {}", evidence.why),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tree::MemoryTree;
+
+    #[test]
+    fn the_stack_stands_beside_an_own_dockerfile() {
+        let tree = MemoryTree::new([
+            ("Dockerfile", "FROM example\nEXPOSE 4000\nCMD [\"./run\"]\n"),
+            (
+                "Cargo.toml",
+                "[package]\nname = \"x\"\n[dependencies]\naxum = \"0.8\"\n",
+            ),
+            ("src/main.rs", "fn main() {}"),
+        ]);
+        let text = explain(&crate::detect(&tree));
+        let mut lines = text.lines();
+        assert!(
+            lines
+                .next()
+                .unwrap()
+                .starts_with("Dockerfile of the repository, for axum · rust · cargo")
+        );
+        let row = |name: &str| {
+            text.lines()
+                .find(|line| line.starts_with(name))
+                .unwrap()
+                .split_whitespace()
+                .nth(1)
+                .unwrap()
+        };
+        assert_eq!((row("start"), row("port")), ("./run", "4000"));
+    }
+
+    #[test]
+    fn a_port_that_nothing_names_is_called_assumed() {
+        let tree = MemoryTree::new([("package.json", r#"{"dependencies": {"koa": "2"}}"#)]);
+        let text = explain(&crate::detect(&tree));
+        assert!(text.contains("port (assumed)  3000"), "{text}");
+    }
+}

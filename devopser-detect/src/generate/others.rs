@@ -83,14 +83,20 @@ pub(crate) fn dotnet(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines) -> R
         None,
     );
     let port = plan.port.to_string();
-    lines.env([
-        ("PORT", port.as_str()),
-        ("ASPNETCORE_HTTP_PORTS", port.as_str()),
-    ]);
+    // Before .NET 8 there were neither ports alone nor a user of the image's own
+    // (https://learn.microsoft.com/dotnet/core/compatibility/containers/8.0/aspnet-port).
+    let is_old = crate::scan::node::major(&version).is_some_and(|major| major < 8);
+    let url = format!("http://+:{port}");
+    let (listens, user) = if is_old {
+        (("ASPNETCORE_URLS", url.as_str()), "USER 1654")
+    } else {
+        (("ASPNETCORE_HTTP_PORTS", port.as_str()), "USER $APP_UID")
+    };
+    lines.env([("PORT", port.as_str()), listens]);
     lines
         .add("WORKDIR /app")
         .add("COPY --from=build /out ./")
-        .add("USER $APP_UID")
+        .add(user)
         .add(format!("EXPOSE {port}"));
     lines.bash_health(&plan.health_path());
     lines.command(&exec(&format!("dotnet {assembly}.dll")));

@@ -147,6 +147,16 @@ mod tests {
     use crate::tree::MemoryTree;
 
     #[test]
+    fn follows_scripts_that_only_call_others() {
+        let text = r#"{"scripts":{"start":"npm run serve","serve":"yarn run it","it":"node a.js","loop":"npm run loop","both":"npm run it && x"}}"#;
+        let tree = MemoryTree::new([("package.json", text)]);
+        let package = Scan::new(&tree).package().unwrap();
+        assert_eq!(package.called("start"), Some("node a.js"));
+        assert_eq!(package.called("loop"), Some("npm run loop"));
+        assert_eq!(package.called("both"), Some("npm run it && x"));
+    }
+
+    #[test]
     fn reads_what_is_there_and_skips_what_is_odd() {
         let text = r#"{"scripts":{"start":"x","odd":1},"dependencies":[],"workspaces":{"packages":["a/*"]}}"#;
         let tree = MemoryTree::new([("package.json", text)]);

@@ -1,7 +1,7 @@
 //! Start commands and ports in the files of hosting platforms. They say how the authors deploy, as a `Procfile`
 //! does; a `Procfile` goes before them.
 
-use devopser_core::model::report::Fact;
+use devopser_core::model::report::{Evidence, Fact};
 use serde_json::Value;
 
 use super::Scan;
@@ -18,6 +18,8 @@ pub(crate) const FILES: &[&str] = &[
     "heroku.yml",
     "app.json",
     ".do/app.yaml",
+    "vercel.json",
+    "netlify.toml",
 ];
 
 /// Where a file keeps its start command.
@@ -88,6 +90,42 @@ pub(crate) fn port(scan: &Scan<'_>) -> Option<Fact<u16>> {
         90,
         scan.evidence(path, key, "the port in the platform's file"),
     ))
+}
+
+/// The folder that a site's host publishes, and what says it
+/// (<https://vercel.com/docs/project-configuration#outputdirectory>,
+/// <https://docs.netlify.com/configure-builds/file-based-configuration/#sample-netlify-toml-file>).
+pub(crate) fn published(scan: &Scan<'_>) -> Option<(String, Evidence)> {
+    let of_vercel = read(scan, "vercel.json").and_then(|value| {
+        let folder = value.get("outputDirectory")?.as_str()?.to_owned();
+        Some((folder, "vercel.json", "outputDirectory"))
+    });
+    let (folder, path, key) = of_vercel.or_else(|| {
+        let value = read(scan, "netlify.toml")?;
+        let build = value.get("build")?;
+        let folder = build.get("publish")?.as_str()?.to_owned();
+        // Below a base, the folder is named from there or from the root, as the build tool likes.
+        build
+            .get("base")
+            .is_none()
+            .then_some((folder, "netlify.toml", "publish"))
+    })?;
+    let folder = folder
+        .trim()
+        .trim_start_matches("./")
+        .trim_matches('/')
+        .to_owned();
+    let sound = |char: char| char.is_ascii_alphanumeric() || "._-/".contains(char);
+    let is_folder = !folder.is_empty()
+        && !["..", "."].contains(&folder.as_str())
+        && !folder.starts_with("../")
+        && folder.chars().all(sound);
+    is_folder.then(|| {
+        (
+            folder,
+            scan.evidence(path, key, "the folder that its host publishes"),
+        )
+    })
 }
 
 /// A key of the only web service of the repository's root in a list of services
@@ -176,6 +214,32 @@ mod tests {
             of("fly.toml", "[[services]]\ninternal_port = 8082\n").1,
             Some(8082)
         );
+    }
+
+    #[test]
+    fn published_folders_are_sound() {
+        for (path, text, wanted) in [
+            (
+                "vercel.json",
+                r#"{"outputDirectory": "./site/build/"}"#,
+                Some("site/build"),
+            ),
+            (
+                "netlify.toml",
+                "[build]\npublish = \"public\"\n",
+                Some("public"),
+            ),
+            (
+                "netlify.toml",
+                "[build]\nbase = \"web\"\npublish = \"public\"\n",
+                None,
+            ),
+            ("vercel.json", r#"{"outputDirectory": "../x"}"#, None),
+        ] {
+            let tree = MemoryTree::new([(path, text)]);
+            let found = published(&Scan::new(&tree)).map(|(folder, _)| folder);
+            assert_eq!(found.as_deref(), wanted, "{text}");
+        }
     }
 
     #[test]

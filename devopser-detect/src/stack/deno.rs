@@ -252,7 +252,11 @@ impl Stack for Bun {
             .port
             .as_ref()
             .is_none_or(|port| port.confidence <= crate::summary::GUESS);
-        if let (true, Some(entry)) = (unnamed, sign.entry) {
+        let serves = |path: &&str| {
+            scan.text(path)
+                .is_some_and(|text| text.contains("serve(") || text.contains("export default"))
+        };
+        if let (true, Some(entry)) = (unnamed, sign.entry.filter(serves)) {
             detection.port = Some(
                 port::in_sources(scan, &[entry])
                     .unwrap_or_else(|| port::default(3000, "Bun.serve")),
@@ -315,12 +319,29 @@ fn sign_of_bun(scan: &Scan<'_>) -> Option<Sign> {
         (None, Some(path)) => Evidence::file(path, "it uses Bun's own API"),
         _ if elysia => scan.in_package("elysia", "it is written for Bun"),
         _ if develops => scan.in_package("dev", "it is written for Bun"),
-        _ => return None,
+        _ => return module_of_bun(scan),
     };
     Some(Sign {
         script,
         entry,
         evidence,
+    })
+}
+
+/// `bun init` writes a TypeScript file as `module` and starts that (<https://bun.com/docs/runtime/templating/init>).
+fn module_of_bun(scan: &Scan<'_>) -> Option<Sign> {
+    let lock = scan.first(&["bun.lock", "bun.lockb", "bunfig.toml"])?;
+    let package = scan.package()?;
+    let module = package.value.get("module")?.as_str()?;
+    let module = module.trim_start_matches("./");
+    let entry = super::node::commands::TYPESCRIPT_ENTRIES
+        .iter()
+        .copied()
+        .find(|path| *path == module && scan.has(path))?;
+    Some(Sign {
+        script: None,
+        entry: Some(entry),
+        evidence: Evidence::file(lock, format!("installed by bun, whose module is {entry}")),
     })
 }
 

@@ -66,6 +66,11 @@ pub(crate) fn build(
     }
     let row = row?;
     let build = row.build.filter(|build| !build.is_empty())?;
+    // Such as `docs:build`, which documentation beside other packages has.
+    if let Some(name) = script_with(package, build) {
+        let why = format!("the {name} script runs {build}");
+        return fact(manager::run(manager, name), 85, scan.in_package(name, why));
+    }
     let command = if build.starts_with("node ") {
         build.to_owned()
     } else {
@@ -77,6 +82,16 @@ pub(crate) fn build(
         70,
         scan.in_package(dep, format!("how {} is built", row.id)),
     )
+}
+
+/// The script that starts with a command.
+fn script_with<'p>(package: &'p Package, command: &str) -> Option<&'p str> {
+    let found = package.scripts.iter().find(|(_, script)| {
+        without_env(script)
+            .strip_prefix(command)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
+    });
+    found.map(|(name, _)| name.as_str())
 }
 
 /// How the package manager runs a program of a dependency.
@@ -251,7 +266,7 @@ fn entry(scan: &Scan<'_>, package: &Package) -> Option<Fact<String>> {
             format!("{main}/index.js"),
         ];
         if let Some(path) = with_ending.iter().find(|path| scan.has(path))
-            && is_program(scan, path)
+            && (is_program(scan, path) || package.scripts.is_empty())
         {
             return fact(
                 format!("node {path}"),
@@ -263,6 +278,12 @@ fn entry(scan: &Scan<'_>, package: &Package) -> Option<Fact<String>> {
     let path = ENTRIES
         .iter()
         .find(|path| scan.has(path) && is_program(scan, path));
+    // What npm takes for `main` (https://docs.npmjs.com/cli/configuring-npm/package-json#main); a package that builds
+    // and tests nothing is no library.
+    let path = path.or_else(|| {
+        let usual = ENTRIES.iter().find(|path| **path == "index.js")?;
+        (package.scripts.is_empty() && scan.has(usual)).then_some(usual)
+    });
     if let Some(path) = path {
         return fact(
             format!("node {path}"),

@@ -91,7 +91,7 @@ pub(crate) const FRAMEWORKS: &[Framework] = &[
     // https://shopify.dev/docs/storefronts/headless/hydrogen/deployments
     full("hydrogen", &["@shopify/hydrogen"], 3000, "shopify hydrogen build", "shopify hydrogen preview"),
     // https://remix.run/docs/en/main/guides/deployment
-    Framework { dev: &["remix dev", "remix vite:dev"], output: Some("build/client"), ..full("remix", &["@remix-run/dev", "@remix-run/node", "@remix-run/serve"], 3000, "remix vite:build", "remix-serve ./build/server/index.js") },
+    Framework { dev: &["remix dev", "remix vite:dev"], output: Some("build/client"), ..full("remix", &["@remix-run/dev", "@remix-run/node", "@remix-run/serve", "@remix-run/react"], 3000, "remix vite:build", "remix-serve ./build/server/index.js") },
     // https://reactrouter.com/start/framework/deploying
     Framework { dev: &["react-router dev"], output: Some("build/client"), ..full("react-router", &["@react-router/dev", "@react-router/serve"], 3000, "react-router build", "react-router-serve ./build/server/index.js") },
     // https://tanstack.com/start/latest/docs/framework/react/hosting
@@ -104,6 +104,18 @@ pub(crate) const FRAMEWORKS: &[Framework] = &[
     Framework { dev: &["vite"], output: Some("dist"), ..full("qwik", &["@builder.io/qwik-city", "@builder.io/qwik", "@qwik.dev/router"], 3000, "qwik build", "node server/entry.express") },
     // https://docs.astro.build/en/guides/integrations-guide/node/
     Framework { dev: &["astro dev"], output: Some("dist"), run_env: HOST, ..full("astro", &["astro"], 4321, "astro build", "node ./dist/server/entry.mjs") },
+    // https://analogjs.org/docs/features/deployment/overview
+    full("analog", &["@analogjs/platform"], 3000, "vite build", "node dist/analog/server/index.mjs"),
+    // https://vike.dev/deploy
+    site("vike", &["vike", "vite-plugin-ssr"], "vite build", "dist/client", &["vike dev", "vite", "vite dev"]),
+    // https://quasar.dev/quasar-cli-vite/developing-spa/deploying
+    site("quasar", &["@quasar/app-vite", "@quasar/app-webpack", "@quasar/app"], "quasar build", "dist/spa", &["quasar dev"]),
+    // https://observablehq.com/framework/deploying
+    site("observable", &["@observablehq/framework"], "observable build", "dist", &["observable preview"]),
+    // https://github.com/react-static/react-static/blob/master/docs/cli.md
+    site("react-static", &["react-static"], "react-static build", "dist", &["react-static start"]),
+    // https://brunch.io/docs/commands
+    site("brunch", &["brunch"], "brunch build --production", "public", &["brunch watch", "brunch w"]),
     // https://www.gatsbyjs.com/docs/quick-start/
     site("gatsby", &["gatsby"], "gatsby build", "public", &["gatsby develop", "npm run develop", "yarn develop"]),
     // https://docusaurus.io/docs/deployment
@@ -138,6 +150,8 @@ pub(crate) const FRAMEWORKS: &[Framework] = &[
     site("cra", &["react-scripts", "@craco/craco", "react-app-rewired"], "react-scripts build", "build", &["react-scripts start", "craco start", "react-app-rewired start"]),
     // https://cli.vuejs.org/guide/deployment.html
     site("vue-cli", &["@vue/cli-service"], "vue-cli-service build", "dist", &["vue-cli-service serve"]),
+    // https://docs.expo.dev/distribution/publishing-websites/
+    site("expo", &["expo"], "expo export --platform web", "dist", &["expo start", "expo run"]),
     // https://umijs.org/docs/guides/build
     site("umi", &["umi", "@umijs/max"], "umi build", "dist", &["umi dev", "max dev"]),
     // https://github.com/preactjs/preact-cli

@@ -5,7 +5,7 @@ use devopser_core::model::report::Evidence;
 use super::commands;
 use super::frameworks::Framework;
 use crate::scan::node::Package;
-use crate::scan::{Scan, procfile};
+use crate::scan::{Scan, platform, procfile};
 
 /// What comes out.
 #[derive(Clone, Debug)]
@@ -26,6 +26,16 @@ pub(crate) enum Outcome {
 
 /// Decides; what the repository says about its start goes before what the framework usually does.
 pub(crate) fn of(scan: &Scan<'_>, package: &Package, row: Option<&Framework>) -> Outcome {
+    match by_framework(scan, package, row) {
+        Outcome::Static { output, evidence } => match platform::published(scan) {
+            Some((output, evidence)) => Outcome::Static { output, evidence },
+            None => Outcome::Static { output, evidence },
+        },
+        server => server,
+    }
+}
+
+fn by_framework(scan: &Scan<'_>, package: &Package, row: Option<&Framework>) -> Outcome {
     let Some(row) = row else {
         return without_framework(scan, package);
     };
@@ -149,7 +159,7 @@ fn output(scan: &Scan<'_>, package: &Package, row: &Framework) -> String {
         "eleventy" => flag(&["--output="])
             .or_else(|| eleventy(scan))
             .unwrap_or(usual),
-        "vitepress" | "vuepress" => documentation(scan, build, row, usual),
+        "vitepress" | "vuepress" => documentation(scan, package, row, usual),
         "cra" => flag(&["BUILD_PATH="]).unwrap_or(usual),
         "vue-cli" => configured(scan, "vue.config", "outputDir").unwrap_or(usual),
         _ => usual,
@@ -223,10 +233,12 @@ fn eleventy(scan: &Scan<'_>) -> Option<String> {
 }
 
 /// VitePress and VuePress build into their folder below the documentation's folder.
-fn documentation(scan: &Scan<'_>, build: &str, row: &Framework, usual: String) -> String {
-    let named = build
-        .split(&format!("{} build ", row.id))
-        .nth(1)
+fn documentation(scan: &Scan<'_>, package: &Package, row: &Framework, usual: String) -> String {
+    let command = format!("{} build ", row.id);
+    let named = package
+        .scripts
+        .values()
+        .find_map(|script| script.split(&command).nth(1))
         .and_then(|rest| rest.split_whitespace().next())
         .and_then(clean);
     let hidden = format!(".{}", row.id);
