@@ -1,6 +1,7 @@
 //! [`Scan`]: the one door through which detectors see a tree. Manifests are read and parsed once, however many
 //! detectors ask; what cannot be parsed becomes a warning and reads as absent.
 
+pub(crate) mod ci;
 pub(crate) mod code;
 pub(crate) mod go;
 pub(crate) mod java;

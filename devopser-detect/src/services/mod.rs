@@ -193,6 +193,10 @@ fn is_library(scan: &Scan<'_>, detection: &Detection) -> bool {
     let Some(package) = scan.package() else {
         return false;
     };
+    // Without any script, a framework among the dependencies is what others use the package with.
+    if package.scripts.is_empty() && detection.framework.is_some() && !scan.has("Procfile") {
+        return true;
+    }
     let bundled = detection
         .framework
         .as_ref()

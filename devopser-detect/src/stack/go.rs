@@ -193,21 +193,19 @@ fn pinned(scan: &Scan<'_>, module: Option<&GoMod>) -> Option<Fact<String>> {
             ),
         ))
     });
-    version(
+    let toolchain = module.and_then(|module| module.toolchain.as_ref());
+    let exact = version(
         "go",
         [
             versions::pinned(scan, &[".go-version"], &["golang", "go"]),
-            line(
-                module.and_then(|module| module.toolchain.as_ref()),
-                "the toolchain line of the module",
-            ),
-            line(
-                module.and_then(|module| module.go.as_ref()),
-                "the go line of the module",
-            ),
-            work,
+            line(toolchain, "the toolchain line of the module"),
         ],
-    )
+    );
+    let least = module.and_then(|module| module.go.as_ref());
+    exact.or_else(|| {
+        let least = version("go", [line(least, "the go line of the module"), work]);
+        super::at_least(scan, "go", "go-version", least)
+    })
 }
 
 /// The folder of the main package: the root, the only or best-named one below `cmd/`, else any.
@@ -268,6 +266,23 @@ fn main_package(scan: &Scan<'_>, module: Option<&GoMod>) -> Option<(String, Evid
         .map(|(folder, evidence)| (folder.to_owned(), evidence))
 }
 
+/// Whether a file runs an engine of gin without an address; programs are run with the same word.
+fn runs_gin(scan: &Scan<'_>, path: &str) -> bool {
+    scan.text(path).is_some_and(|text| {
+        text.contains("gin.")
+            && [
+                "r.Run()",
+                "router.Run()",
+                "engine.Run()",
+                "app.Run()",
+                "server.Run()",
+                "Default().Run()",
+            ]
+            .iter()
+            .any(|call| text.contains(call))
+    })
+}
+
 fn listens_on(scan: &Scan<'_>, id: Option<&str>) -> Fact<u16> {
     if let Some(found) = port::in_env_example(scan) {
         return found;
@@ -284,13 +299,7 @@ fn listens_on(scan: &Scan<'_>, id: Option<&str>) -> Fact<u16> {
         // https://pocketbase.io/docs/going-to-production/
         Some("pocketbase") => port::default(8090, "pocketbase"),
         // https://pkg.go.dev/github.com/gin-gonic/gin#Engine.Run: without an address it is :8080.
-        Some("gin")
-            if first
-                .iter()
-                .any(|path| scan.text(path).is_some_and(|text| text.contains(".Run()"))) =>
-        {
-            port::default(8080, "gin")
-        }
+        Some("gin") if first.iter().any(|path| runs_gin(scan, path)) => port::default(8080, "gin"),
         id => port::guess(
             if id == Some("fiber") { 3000 } else { 8080 },
             id.unwrap_or("Go servers"),

@@ -23,7 +23,7 @@ use devopser_core::model::report::{Detection, Evidence, Fact};
 use devopser_core::provider::{FileTree, StackDetector};
 
 use crate::rank::{Found, Strength};
-use crate::scan::Scan;
+use crate::scan::{Scan, ci};
 
 /// A built-in detector: [`StackDetector`] on a shared [`Scan`].
 pub(crate) trait Stack: Debug + Send + Sync + 'static {
@@ -110,6 +110,36 @@ pub(crate) fn version(
             }
             Some(Fact::new(found, 90, evidence))
         })
+}
+
+/// The version that the repository's workflows build with, where nothing pins one.
+pub(crate) fn built_with(scan: &Scan<'_>, runtime: &str, key: &str) -> Option<Fact<String>> {
+    let pinned = ci::version(scan, key).or_else(|| ci::version(scan.above()?, key));
+    let fact = version(runtime, [pinned])?;
+    Some(Fact {
+        confidence: 60,
+        ..fact
+    })
+}
+
+/// The version that the workflows build with, where what the repository asks for is only the least that will do.
+pub(crate) fn at_least(
+    scan: &Scan<'_>,
+    runtime: &str,
+    key: &str,
+    least: Option<Fact<String>>,
+) -> Option<Fact<String>> {
+    let numbers = |fact: &Fact<String>| -> Vec<u32> {
+        fact.value
+            .split('.')
+            .map_while(|part| part.parse().ok())
+            .collect()
+    };
+    let built = built_with(scan, runtime, key);
+    match (built, least) {
+        (Some(built), Some(least)) if numbers(&built) > numbers(&least) => Some(built),
+        (built, least) => least.or(built),
+    }
 }
 
 /// Puts a found detection together.

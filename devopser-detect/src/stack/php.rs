@@ -201,6 +201,7 @@ fn pinned(scan: &Scan<'_>, composer: Option<&Value>, manifest: &str) -> Option<F
             at("/require/php", "php"),
         ],
     )
+    .or_else(|| super::built_with(scan, "php", "php-version"))
 }
 
 /// The folder that is served, and the command for hosts without a web server: PHP's own

@@ -182,6 +182,7 @@ fn pinned(scan: &Scan<'_>, gemfile: Option<&Gemfile>) -> Option<Fact<String>> {
             lock,
         ],
     )
+    .or_else(|| super::built_with(scan, "ruby", "ruby-version"))
 }
 
 const ENTRIES: &[&str] = &[

@@ -221,10 +221,17 @@ fn pinned(scan: &Scan<'_>, build: &Build) -> Option<Fact<String>> {
     let major = |found: Option<(String, Evidence)>| {
         found.map(|(version, evidence)| (settings::one_eight(&version), evidence))
     };
-    version(
-        "java",
-        [major(system), major(files), major(sdkman), major(own)],
-    )
+    let exact = version("java", [major(system), major(files), major(sdkman)]);
+    let is_toolchain = own
+        .as_ref()
+        .is_some_and(|(_, evidence)| evidence.why.contains("toolchain"));
+    let own = version("java", [major(own)]);
+    if is_toolchain {
+        return exact.or(own);
+    }
+    // The release that the build compiles for is the least that it needs
+    // (https://maven.apache.org/plugins/maven-compiler-plugin/examples/set-compiler-release.html).
+    exact.or_else(|| super::at_least(scan, "java", "java-version", own))
 }
 
 fn in_gradle(scan: &Scan<'_>, gradle: &Gradle) -> Option<(String, Evidence)> {
@@ -256,14 +263,14 @@ fn in_gradle(scan: &Scan<'_>, gradle: &Gradle) -> Option<(String, Evidence)> {
                 .take_while(|char| char.is_ascii_digit() || *char == '.')
                 .collect();
             if !number.is_empty() {
-                return Some((
-                    number,
-                    Evidence::line(
-                        path,
-                        crate::scan::line_at(&text, at),
-                        "the Java release of the build",
-                    ),
-                ));
+                // https://docs.gradle.org/current/userguide/toolchains.html
+                let why = if ["JavaLanguageVersion.of(", "jvmToolchain("].contains(key) {
+                    "the toolchain of the build"
+                } else {
+                    "the Java release of the build"
+                };
+                let line = crate::scan::line_at(&text, at);
+                return Some((number, Evidence::line(path, line, why)));
             }
         }
     }

@@ -222,6 +222,10 @@ fn signal(
     let Some(dep) = row.deps.iter().find(|dep| package.has(dep)) else {
         return hoisted(scan, package, row);
     };
+    // Without it an Expo app is one for phones (https://docs.expo.dev/workflow/web/).
+    if row.id == "expo" && !package.has("react-native-web") {
+        return None;
+    }
     if is_bundler(row) && !package.workspaces().is_empty() && !has_page(scan) {
         return None;
     }

@@ -184,6 +184,7 @@ fn pinned(scan: &Scan<'_>, package: &Package) -> Option<Fact<String>> {
             above_engine(scan),
         ],
     )
+    .or_else(|| super::built_with(scan, "node", "node-version"))
 }
 
 /// `engines.node` of the repository's root, for a service's folder.

@@ -27,6 +27,7 @@ const OTHERWISE: &[&str] = &[
     r#"(?i:\bport)["']?\s*(?::|=|:=)\s*(?:int\s*=\s*)?["']?:?(\d{2,5})\b"#,
     r#"(?i:default_?port|http_?port|server_?port|listen_?port|app_?port|api_?port|PORT)["']?\s*(?::|=|:=)\s*["']?:?(\d{2,5})\b"#,
     r#"\bport\(\s*(\d{2,5})\s*\)"#,
+    r#"long:"(?:listen|port)"[\w :".,'-]{0,120}?default:"(\d{2,5})""#,
     r#"InetSocketAddress\(\s*(?:"[\w.]*"\s*,\s*)?(\d{2,5})\s*\)"#,
     r#"["']port["']\s*,\s*(?:["']p["']\s*,\s*)?["']?:?(\d{2,5})\b"#,
     r#"\bport\s*=\s*int\([\w(). "',/\[\]]{0,60}?(\d{2,5})"#,

@@ -227,6 +227,7 @@ fn pinned(scan: &Scan<'_>) -> Option<Fact<String>> {
             setup_requires(scan),
         ],
     )
+    .or_else(|| super::built_with(scan, "python", "python-version"))
 }
 
 fn setup_requires(scan: &Scan<'_>) -> Option<(String, Evidence)> {
