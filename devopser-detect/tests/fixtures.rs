@@ -180,3 +180,16 @@ fn a_port_in_the_source_is_taken_as_it_is() {
     assert!(dockerfile_of("go-no-module").contains("\nEXPOSE 80\n"));
     assert!(dockerfile_of("php-plain").contains("\nEXPOSE 8080\n"));
 }
+
+#[test]
+fn a_build_for_a_platform_is_started_with_the_preview_server() {
+    let report = report_of("node-sveltekit-vercel");
+    let warned = |text: &str| report.warnings.iter().any(|warning| warning.contains(text));
+    assert!(warned("@sveltejs/adapter-node"), "{:?}", report.warnings);
+    let text = dockerfile_of("node-sveltekit-vercel");
+    assert!(
+        text.contains("vite preview --host 0.0.0.0 --port $PORT"),
+        "{text}"
+    );
+    assert!(!text.contains("npm prune"), "vite is needed:\n{text}");
+}

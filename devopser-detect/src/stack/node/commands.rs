@@ -244,6 +244,7 @@ fn framework_start(
 ) -> Option<Fact<String>> {
     let dep = row.deps.iter().find(|dep| package.has(dep))?;
     let evidence = scan.in_package(dep, format!("how {} is started in production", row.id));
+    let start = super::adapter::without_server(scan, package, row.id).unwrap_or(start);
     into.hints.insert("start".to_owned(), start.to_owned());
     let command = if start.starts_with("node ") {
         start.to_owned()

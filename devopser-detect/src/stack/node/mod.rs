@@ -1,5 +1,6 @@
 //! Node.js: `package.json` and what stands beside it.
 
+pub(crate) mod adapter;
 pub(crate) mod base;
 pub(crate) mod commands;
 pub(crate) mod frameworks;
