@@ -1,5 +1,6 @@
 //! The JVM: Maven and Gradle.
 
+mod assembly;
 mod settings;
 
 use std::rc::Rc;
@@ -380,21 +381,32 @@ fn maven(
         format!(" -pl {folder} -am")
     };
     let own = own.unwrap_or(pom);
-    let jar = match framework {
-        Some("quarkus") => format!("{prefix}target/quarkus-app/quarkus-run.jar"),
-        _ => match (&own.final_name, own.packaging.as_str()) {
-            (Some(name), packaging) if !name.contains("${") => {
-                format!("{prefix}target/{name}.{packaging}")
-            }
-            _ if assembled(own) => format!("{prefix}target/*-jar-with-dependencies.jar"),
-            (_, packaging) => format!("{prefix}target/*.{packaging}"),
-        },
-    };
-    (format!("{wrapper} -B -DskipTests package{select}"), jar)
+    let (goal, jar) = packaged(scan, own, framework);
+    (
+        format!("{wrapper} -B -DskipTests package{goal}{select}"),
+        format!("{prefix}target/{jar}"),
+    )
 }
 
-fn assembled(pom: &Pom) -> bool {
-    pom.uses("maven-assembly-plugin").is_some()
+/// The goal beside `package` that makes the program, and its path below `target/`.
+fn packaged(scan: &Scan<'_>, own: &Pom, framework: Option<&str>) -> (&'static str, String) {
+    if framework == Some("quarkus") {
+        return ("", "quarkus-app/quarkus-run.jar".to_owned());
+    }
+    let assembly = assembly::of(scan, own).filter(|_| framework != Some("spring-boot"));
+    if let Some(assembly) = assembly {
+        let goal = if assembly.is_bound {
+            ""
+        } else {
+            " assembly:single"
+        };
+        return (goal, assembly.jar);
+    }
+    let packaging = &own.packaging;
+    match &own.final_name {
+        Some(name) if !name.contains("${") => ("", format!("{name}.{packaging}")),
+        _ => ("", format!("*.{packaging}")),
+    }
 }
 
 /// `bootJar`, `shadowJar` or the application plugin's `installDist`
