@@ -108,6 +108,9 @@ impl Stack for Ruby {
             server.as_ref().map_or(4567, |(row, _)| row.2),
             detection.start_command.as_ref(),
         ));
+        if let Some(why) = gem("thruster") {
+            behind_thruster(why, &mut detection);
+        }
         rails(scan, id, &mut detection);
         let strength = match (id, &detection.start_command, gemfile.is_some()) {
             (Some(_), Some(_), _) => Strength::Entry,
@@ -248,6 +251,18 @@ fn start(scan: &Scan<'_>, id: Option<&str>) -> Option<Fact<String>> {
         75,
         Evidence::file(path, "the entry file"),
     )
+}
+
+/// Thruster listens on 80 and hands on to the app's own port (<https://github.com/basecamp/thruster#usage>). Where it
+/// is among the gems and the start command does not say whether it stands in front, neither port is sure.
+fn behind_thruster(why: Evidence, into: &mut Detection) {
+    let started = into.start_command.as_ref();
+    if started.is_some_and(|start| start.value.contains("thrust ")) {
+        into.port = Some(Fact::new(80, 80, why));
+    } else if let Some(port) = &mut into.port {
+        port.confidence = crate::summary::GUESS;
+        port.evidence.push(why);
+    }
 }
 
 fn listens_on(
