@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import platform
+import statistics
 import sys
 import tempfile
 import time
@@ -112,14 +113,21 @@ def _speed(options, taking_part, folders, scratch):
     whole = timing.whole_process(taking_part, timing.sample(folders, options.sample), options.rounds)
     speed = {
         "baselines": timing.baselines(),
-        "folders": {one.key: {"in_process": inside.get(one.key), **timing.spread(whole[one.key])} for one in taking_part},
+        "folders": {
+            one.key: {
+                "in_process": inside.get(one.key),
+                "process": timing.over_folders(whole[one.key], statistics.median),
+                "p95": timing.over_folders(whole[one.key], timing.percentile95),
+            }
+            for one in taking_part
+        },
     }
     for name, make in () if options.no_huge else (("monorepo", trees.monorepo), ("sources", trees.sources)):
         tree = scratch / name
         _say(f"the huge tree '{name}': {make(tree):,} files")
         inside = timing.in_process(taking_part, [tree], options.rounds, passes=3)
         whole = timing.whole_process(taking_part, [tree], options.rounds)
-        speed[name] = {one.key: {"in_process": inside.get(one.key), "process": whole[one.key][0]} for one in taking_part}
+        speed[name] = {one.key: {"in_process": inside.get(one.key), "process": timing.rounds_of(whole[one.key][0])} for one in taking_part}
     return speed
 
 

@@ -37,11 +37,8 @@ class Devopser:
 
     def bench(self, folders, rounds):
         """The mean time of a folder inside one process that has seen them all before, in ms."""
-        once = _object(_output([self.example, "--bench", *map(str, folders)]))
-        again = _object(_output([self.example, "--bench", *map(str, folders * (rounds + 1))]))
-        if not once or not again:
-            return None
-        return max(again["ms"] - once["ms"], 0.0) / (rounds * len(folders))
+        result = _object(_output([self.example, "--bench-warm", *map(str, folders * rounds)]))
+        return result["ms"] / result["n"] if result else None
 
 
 class NpmPeer:

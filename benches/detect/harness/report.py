@@ -18,7 +18,7 @@ NONE = "–"
 # Name of the row, unit of the comparison, and where its figure lies in the results.
 SPEEDS = (
     ("in process, mean of a folder", "folders", "in_process"),
-    ("whole process, median", "folders", "median"),
+    ("whole process, median", "folders", "process"),
     ("whole process, 95th percentile", "folders", "p95"),
     ("monorepo with node_modules, in process", "monorepo", "in_process"),
     ("monorepo with node_modules, whole process", "monorepo", "process"),
@@ -44,14 +44,17 @@ def markdown(results):
     if results.get("speed"):
         lines += ["", _speed_caption(results), "", _row(["ms", *(one["title"] for one in everyone)]), _row(["---"] * (len(everyone) + 1))]
         rows = [row for row in SPEEDS if results["speed"].get(row[1])]
-        lines += [_row([name, *(milliseconds(speed(results, one["key"], tree, kind)) for one in everyone)]) for name, tree, kind in rows]
+        lines += [_row([name, *(_rounds(speed(results, one["key"], tree, kind)) for one in everyone)]) for name, tree, kind in rows]
     return "\n".join(lines) + "\n"
 
 
 def speed(results, key, tree, kind):
-    """One figure of the speed table in ms, or None."""
-    value = results["speed"].get(tree, {}).get(key, {})
-    return value.get(kind)
+    """One figure of the speed table in ms, of the fastest and of the median round, or None."""
+    return results["speed"].get(tree, {}).get(key, {}).get(kind)
+
+
+def _rounds(value):
+    return f"{milliseconds(value['fastest'])} ({milliseconds(value['median'])})" if value else NONE
 
 
 def milliseconds(value):
@@ -85,8 +88,8 @@ def _speed_caption(results):
     settings, baselines = results["settings"], results["speed"]["baselines"]
     nothing = ", ".join(f"{name}: {milliseconds(value)} ms" for name, value in baselines.items())
     return (
-        f"**Speed** in ms, warm file cache, medians of {settings['rounds']} rounds in which everyone takes turns; whole processes on "
-        f"{settings['sample']} of the folders. What the machine takes for a process that does nothing: {nothing}."
+        f"**Speed** in ms, warm file cache: the fastest of {settings['rounds']} rounds in which everyone takes turns, in brackets the median "
+        f"round; whole processes on {settings['sample']} of the folders. Starting a process that does nothing takes: {nothing}."
     )
 
 
