@@ -1,6 +1,6 @@
 // Runs one npm peer over folders.
 //   node run.mjs PEER FOLDER...                  one JSON line a folder: {"folder", "answer"} or {"folder", "error"}
-//   node run.mjs PEER --bench ROUNDS FOLDER...   one warm pass, then ROUNDS timed ones; one JSON line: {"n", "mean_ms"}
+//   node run.mjs PEER --bench PASSES FOLDER...   one warm pass, then PASSES timed ones; one JSON line: {"n", "mean_ms"}
 // A peer is the file PEER.mjs beside this one: `load()` gives its `detect(folder)`, `normalise(raw)` names its answer's fields.
 
 // Peers log as they like: only the lines below may reach stdout.
@@ -8,7 +8,7 @@ for (const level of ['log', 'info', 'debug', 'warn']) console[level] = () => {};
 
 const [name, ...rest] = process.argv.slice(2);
 if (!/^[a-z]+$/.test(name ?? '')) {
-  process.stderr.write('usage: node run.mjs PEER [--bench ROUNDS] FOLDER...\n');
+  process.stderr.write('usage: node run.mjs PEER [--bench PASSES] FOLDER...\n');
   process.exit(2);
 }
 const peer = await import(`./${name}.mjs`);
@@ -26,22 +26,16 @@ async function answer(folder) {
   }
 }
 
-/** The mean over the folders of each folder's median time. A folder that the peer fails on counts with the time until it failed. */
-async function bench(rounds, folders) {
-  const times = folders.map(() => []);
-  for (let round = 0; round <= rounds; round++) {
+/** The mean over the folders of each one's fastest pass. A folder that the peer fails on counts with the time until it failed. */
+async function bench(passes, folders) {
+  const fastest = folders.map(() => Infinity);
+  for (let pass = 0; pass <= passes; pass++) {
     for (const [at, folder] of folders.entries()) {
       const start = performance.now();
       await detect(folder).catch(() => null);
-      if (round > 0) times[at].push(performance.now() - start);
+      if (pass > 0) fastest[at] = Math.min(fastest[at], performance.now() - start);
     }
   }
-  const total = times.map(median).reduce((sum, time) => sum + time, 0);
+  const total = fastest.reduce((sum, time) => sum + time, 0);
   return { n: folders.length, mean_ms: total / folders.length };
-}
-
-function median(values) {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 }

@@ -36,7 +36,7 @@ def _options():
     parser.add_argument("folder", nargs="?", type=Path, help="where the labelled folders lie, each by its id")
     parser.add_argument("--title", help="what to call the labels in the tables")
     parser.add_argument("--only", default="", help="contestants, by comma: devopser,nixpacks,netlify,vercel,specfy")
-    parser.add_argument("--rounds", type=int, default=5, help="rounds of every measurement (5)")
+    parser.add_argument("--rounds", type=int, default=3, help="rounds of every measurement (3)")
     parser.add_argument("--sample", type=int, default=40, help="folders that whole processes are timed on (40)")
     parser.add_argument("--no-speed", action="store_true", help="accuracy only")
     parser.add_argument("--no-huge", action="store_true", help="without the huge trees")
@@ -108,7 +108,7 @@ def _accuracy(taking_part, pairs):
 
 def _speed(options, taking_part, folders, scratch):
     _say("speed inside one process")
-    inside = timing.in_process(taking_part, folders, options.rounds, passes=1)
+    inside = timing.in_process(taking_part, folders, options.rounds, passes=2)
     _say("speed of whole processes")
     whole = timing.whole_process(taking_part, timing.sample(folders, options.sample), options.rounds)
     speed = {
