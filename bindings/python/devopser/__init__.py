@@ -33,6 +33,7 @@ class Stack(TypedDict):
     build_command: str | None
     start_command: str | None
     port: int | None
+    assumed_port: int | None
     databases: list[str] | None
     static: bool | None
     output_dir: str | None

@@ -29,7 +29,9 @@ const OPTIONS: &[&str] = &[
 
 /// Fills in what the member that the root calls into says, and returns how strongly that speaks for Node.js.
 pub(super) fn adopt(scan: &Scan<'_>, package: &Package, into: &mut Detection) -> Option<Strength> {
-    if package.workspaces().is_empty() && !scan.has("pnpm-workspace.yaml") {
+    // Only the repository's root is asked, so that members of members cannot go on without end.
+    if scan.above().is_some() || package.workspaces().is_empty() && !scan.has("pnpm-workspace.yaml")
+    {
         return None;
     }
     let (folder, evidence) = app(scan, package)?;

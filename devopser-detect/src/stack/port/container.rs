@@ -97,11 +97,17 @@ fn assignment(line: &str) -> Option<(&str, &str)> {
     (is_name && !value.contains(' ')).then_some((name, value))
 }
 
+/// How long a line may become: values that name each other could grow without end.
+const MAX_LINE: usize = 2000;
+
 /// Fills in `$NAME`, `${NAME}` and `${NAME:-default}`; what is not known stays as it is.
 fn expand(text: &str, known: &BTreeMap<String, String>) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find('$') {
+        if out.len() > MAX_LINE {
+            return out;
+        }
         out.push_str(&rest[..at]);
         rest = &rest[at + 1..];
         let (inner, after) = if let Some(braced) = rest.strip_prefix('{') {
@@ -290,6 +296,8 @@ mod tests {
         assert_eq!(in_script(script).map(|found| found.0), Some(8001));
         assert_eq!(in_script("gunicorn a:b --bind 0.0.0.0:$PORT"), None);
         assert_eq!(in_script("echo --port 9999"), None);
+        let doubling = "A=x\n".to_owned() + &"A=$A$A\n".repeat(400) + "node $A --port 4000\n";
+        assert_eq!(in_script(&doubling).map(|found| found.0), Some(4000));
     }
 
     #[test]
