@@ -2,6 +2,7 @@
 //! its own.
 
 mod kubernetes;
+mod solution;
 mod workspaces;
 
 use std::collections::BTreeMap;
@@ -95,7 +96,10 @@ pub(crate) fn find(scan: &Scan<'_>, report: &Report) -> Vec<ServiceFound> {
     compose(scan, report, &mut candidates);
     workspaces::find(scan, &mut candidates);
     build_modules(scan, &mut candidates);
-    for (folder, evidence) in kubernetes::find(scan) {
+    for (folder, evidence) in kubernetes::find(scan)
+        .into_iter()
+        .chain(solution::find(scan))
+    {
         add(scan, &mut candidates, folder, evidence);
     }
     // Folders count where nothing at the root claims them: a framework there is one app with folders.
@@ -308,7 +312,10 @@ fn build_modules(scan: &Scan<'_>, into: &mut BTreeMap<String, Vec<Evidence>>) {
 fn folders(scan: &Scan<'_>, into: &mut BTreeMap<String, Vec<Evidence>>) {
     let root_has_manifest = MANIFESTS
         .iter()
-        .any(|name| scan.has(name) && *name != "Dockerfile");
+        .any(|name| scan.has(name) && *name != "Dockerfile")
+        || [".sln", ".slnx"]
+            .iter()
+            .any(|ending| scan.root_with(ending).next().is_some());
     let (children, grandchildren) = with_manifests(scan);
     let named = children
         .keys()
