@@ -107,12 +107,16 @@ fn chosen(out: &mut String, stack: &Detection, report: &Report) {
             .filter(|_| stack.is_static.as_ref().is_some_and(|fact| fact.value)),
         Clone::clone,
     );
+    let is_guess = stack
+        .databases
+        .as_ref()
+        .is_some_and(|fact| fact.confidence <= crate::summary::GUESS);
     row(out, "databases", stack.databases.as_ref(), |databases| {
         let names: Vec<&str> = databases.iter().map(|database| database.name()).collect();
-        if names.is_empty() {
-            "none".to_owned()
-        } else {
-            names.join(", ")
+        match (names.is_empty(), is_guess) {
+            (true, _) => "none".to_owned(),
+            (false, true) => format!("not sure: {}", names.join(" or ")),
+            (false, false) => names.join(", "),
         }
     });
 }
@@ -173,6 +177,14 @@ mod tests {
                 .unwrap()
         };
         assert_eq!((row("start"), row("port")), ("./run", "4000"));
+    }
+
+    #[test]
+    fn alternatives_are_told_as_such() {
+        let text = r#"{"dependencies": {"pg": "8", "mongoose": "8", "koa": "2"}}"#;
+        let tree = MemoryTree::new([("package.json", text)]);
+        let text = explain(&crate::detect(&tree));
+        assert!(text.contains("not sure: postgres or mongo"), "{text}");
     }
 
     #[test]
