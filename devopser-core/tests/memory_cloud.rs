@@ -38,6 +38,8 @@ fn deploy_request(cloud: &MemoryCloud, prepared: &Prepared, release: &str) -> De
         app_port: 80,
         env: prepared.env.clone(),
         limits: Limits::default(),
+        container: Default::default(),
+        companions: Vec::new(),
         health: HealthCheck::default(),
     }
 }

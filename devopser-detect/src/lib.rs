@@ -37,7 +37,7 @@ use devopser_core::model::report::{Detection, Finding, Report};
 use devopser_core::provider::StackDetector;
 
 pub use command::split_command;
-pub use compose::{Variable, Variables, compose_policy};
+pub use compose::{ComposeApp, Variable, Variables, compose_app, compose_builds, compose_policy};
 pub use dockerfile::{Problem, check_dockerfile, dockerfile_policy, without_frontend};
 pub use explain::explain;
 pub use generate::{DatabaseService, GenerateOptions, Generated, generate, is_single_page};

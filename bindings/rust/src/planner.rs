@@ -1,9 +1,12 @@
 //! [`StackPlanner`]: detection and generation behind the core's [`Planner`].
 
+mod compose;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use devopser_core::model::plan::{BuildPlan, DeploySpec, Plan};
+use devopser_core::model::container::ContainerOptions;
+use devopser_core::model::plan::{BuildPlan, DeploySpec, ImageOptions, Plan};
 use devopser_core::model::report::{Database, Detection, Finding, Report};
 use devopser_core::model::source::Source;
 use devopser_core::provider::Planner;
@@ -68,7 +71,10 @@ fn said<T>(value: T) -> devopser_core::model::report::Fact<T> {
 }
 
 fn docker_plan(folder: &Path, spec: &DeploySpec, report: Report) -> Result<Plan> {
-    if let Some(path) = report.dockerfile.clone() {
+    if let Some(plan) = compose::plan(folder, spec, &report)? {
+        return Ok(plan);
+    }
+    if let Some(path) = report.dockerfile.clone().filter(|_| spec.own_dockerfile) {
         let text = read(folder, &path)?.unwrap_or_default();
         refuse_broken(&path, &text)?;
         refuse_forbidden(&report.findings, &path)?;
@@ -88,6 +94,7 @@ fn docker_plan(folder: &Path, spec: &DeploySpec, report: Report) -> Result<Plan>
         cache_scope: format!("{}-{}", spec.target.tenant, spec.target.app),
         port: spec.app_port,
         health_path: spec.health.path.clone().unwrap_or_else(|| "/".into()),
+        use_own_dockerfile: spec.own_dockerfile,
         ..GenerateOptions::default()
     };
     let generated = generate(&report, &options)?;
@@ -143,6 +150,9 @@ fn image_plan(
     Plan {
         app_port: spec.app_port.unwrap_or(DEFAULT_PORT),
         databases,
+        container: ContainerOptions::default(),
+        limits: None,
+        companions: Vec::new(),
         run_env: BTreeMap::new(),
         compose: String::new(),
         makes: vec![
@@ -155,6 +165,7 @@ fn image_plan(
             dockerfile,
             dockerignore,
             own_dockerfile: own,
+            options: ImageOptions::default(),
         },
         report,
     }
@@ -198,6 +209,9 @@ fn local_plan(spec: &DeploySpec, report: Report) -> Result<Plan> {
     Ok(Plan {
         app_port: 0,
         databases: Vec::new(),
+        container: ContainerOptions::default(),
+        limits: None,
+        companions: Vec::new(),
         run_env: stack.run_env.clone(),
         compose: String::new(),
         makes: vec![format!("a process of {} on this machine", spec.target.app)],
@@ -246,20 +260,28 @@ fn recognised(report: &Report) -> Result<&Detection> {
 
 /// What a file of the source asks of the host is refused before anything starts.
 fn refuse_forbidden(findings: &[Finding], path: &str) -> Result<()> {
-    let found: Vec<&Finding> = findings
+    let found: Vec<Finding> = findings
         .iter()
         .filter(|finding| finding.path == path)
+        .cloned()
         .collect();
-    let Some(first) = found.first() else {
-        return Ok(());
-    };
-    Err(
+    match refused(&found) {
+        None => Ok(()),
+        Some(error) => {
+            Err(error.with_remedy("Take out what the lines below name, and deploy again."))
+        }
+    }
+}
+
+/// The error of findings: the first with its place, all of them below.
+fn refused(findings: &[Finding]) -> Option<Error> {
+    let first = findings.first()?;
+    Some(
         Error::invalid("source", format!("{first} (rule {})", first.rule))
             .with_context("file", &first.path)
             .with_context("line", first.line)
             .with_context("rule", &first.rule)
-            .with_remedy("Take out what the lines below name, and deploy again.")
-            .with_log(found.iter().map(ToString::to_string).collect()),
+            .with_log(findings.iter().map(ToString::to_string).collect()),
     )
 }
 

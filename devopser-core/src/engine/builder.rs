@@ -204,11 +204,12 @@ impl Shared {
         }
     }
 
-    /// What a name of ours looks like for a deployment.
+    /// What a name of ours looks like for a deployment; `part` tells its images apart, and is empty for the app's own.
     pub(crate) fn image_tag(
         &self,
         target: &Target,
         deployment: &DeploymentId,
+        part: &str,
     ) -> Result<crate::id::ImageRef> {
         let installation: String = self
             .installation
@@ -228,9 +229,10 @@ impl Shared {
             target.environment
         );
         crate::id::ImageRef::new(format!(
-            "{}:{}",
+            "{}:{}{}{part}",
             repository.to_ascii_lowercase(),
-            deployment.as_str().replace('_', "-")
+            deployment.as_str().replace('_', "-"),
+            if part.is_empty() { "" } else { "." }
         ))
     }
 }

@@ -17,7 +17,9 @@ use crate::model::deployment::{Action, CancelReason, Deployment};
 use crate::model::event::StoredEvent;
 use crate::model::plan::{DeploySpec, OverlapPolicy, Plan};
 use crate::model::record::{App, Desired, Expected, PageRequest, Release, ReleaseState};
-use crate::model::service::{LogLine, ReleasePhase, ReleaseRef, ReleaseStatus, SecretRef, Stats};
+use crate::model::service::{
+    CompanionStatus, LogLine, ReleasePhase, ReleaseRef, ReleaseStatus, SecretRef, Stats,
+};
 use crate::model::source::Source;
 use crate::provider::{BlobStoreExt, LogOptions, Provider};
 use crate::source::{Snapshot, lay_out, snapshot_archive, snapshot_folder};
@@ -355,6 +357,43 @@ impl Engine {
         Ok(provider
             .service_control()?
             .logs(&self.shared.reading(target), &reference, options))
+    }
+
+    /// What runs beside the live release of an app.
+    ///
+    /// # Errors
+    /// [`NotFound`](ErrorKind::NotFound) for an app that is unknown or was never live.
+    pub async fn companions(&self, target: &Target) -> Result<Vec<CompanionStatus>> {
+        let (provider, reference) = self.live(target).await?;
+        provider
+            .service_control()?
+            .companions(&self.shared.reading(target), &reference)
+            .await
+    }
+
+    /// What a companion of the live release wrote.
+    ///
+    /// # Errors
+    /// [`NotFound`](ErrorKind::NotFound) for an app or a companion that is unknown.
+    pub async fn companion_logs(
+        &self,
+        target: &Target,
+        name: &str,
+        options: LogOptions,
+    ) -> Result<BoxStream<'static, Result<LogLine>>> {
+        let found = self.companions(target).await?;
+        let names: Vec<&str> = found.iter().map(|other| other.name.as_str()).collect();
+        let unknown = Error::new(
+            ErrorKind::NotFound,
+            format!("\"{}\" has no service \"{name}\" beside it", target.app),
+        )
+        .with_remedy(format!("It has: {}.", names.join(", ")));
+        let (provider, _) = self.live(target).await?;
+        let companion = found.iter().find(|other| other.name == name);
+        let reference = &companion.ok_or(unknown)?.reference;
+        Ok(provider
+            .service_control()?
+            .logs(&self.shared.reading(target), reference, options))
     }
 
     /// What the live release of an app uses now.

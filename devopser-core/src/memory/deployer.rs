@@ -47,11 +47,7 @@ impl MemoryDeployer {
     async fn secrets(ctx: &Context, env: &Environment) -> Result<BTreeMap<EnvName, Secret>> {
         let mut resolved = BTreeMap::new();
         for (name, value) in env {
-            let value = match value {
-                EnvValue::Plain(text) => Secret::new(text),
-                EnvValue::Secret(reference) => ctx.vault.get(reference).await?,
-            };
-            resolved.insert(name.clone(), value);
+            resolved.insert(name.clone(), value.resolve(&*ctx.vault).await?);
         }
         Ok(resolved)
     }
@@ -336,6 +332,8 @@ impl Deployer for MemoryDeployer {
             DestroyRequest::Artifact { artifact, .. } => {
                 self.destroy_artifact(ctx, artifact).await?
             }
+            // Nothing runs beside an app here.
+            DestroyRequest::Companions { .. } => {}
             DestroyRequest::Service { service } => self.destroy_service(ctx, service).await?,
         }
         call.happened().await

@@ -11,7 +11,7 @@ use super::cloud::{MemoryCloud, MemoryRelease, Outcome};
 use super::services::lock;
 use super::snapshot::Verb;
 use crate::context::{CancellationToken, Context};
-use crate::model::service::{LogLine, ReleaseRef, Stats};
+use crate::model::service::{CompanionStatus, LogLine, ReleaseRef, Stats};
 use crate::provider::{LogOptions, ProviderInfo, ServiceControl};
 use crate::{Error, ErrorKind, Result};
 
@@ -124,6 +124,11 @@ impl ServiceControl for MemoryServiceControl {
                 .collect();
             stream::iter(rest).boxed()
         }
+    }
+
+    async fn companions(&self, _: &Context, _: &ReleaseRef) -> Result<Vec<CompanionStatus>> {
+        // Nothing runs beside an app here.
+        Ok(Vec::new())
     }
 
     async fn stats(&self, ctx: &Context, release: &ReleaseRef) -> Result<Stats> {

@@ -1,6 +1,7 @@
 //! The nouns of devopser as plain data. `docs/concepts.md` has the table of terms.
 
 pub mod artifact;
+pub mod container;
 pub mod deployment;
 pub mod event;
 pub mod plan;

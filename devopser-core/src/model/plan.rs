@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{IdempotencyKey, ProviderId, Target};
+use crate::id::{EnvName, IdempotencyKey, ProviderId, Target};
+use crate::model::container::{Companion, ContainerOptions};
 use crate::model::report::{Database, Report};
-use crate::model::service::{Environment, HealthCheck, Limits};
+use crate::model::service::{Environment, HealthCheck, Limits, SecretRef};
 use crate::model::source::Source;
 
 /// What happens when a target has a deployment under way already.
@@ -41,6 +42,10 @@ pub struct DeploySpec {
     /// The environment while it is built; plain values only, as they can end up in an image.
     #[serde(default)]
     pub build_env: BTreeMap<String, String>,
+    /// Secrets while it is built, by name. A Dockerfile mounts them (`RUN --mount=type=secret,id=NAME,env=NAME`); they are
+    /// in no image, and not in the environment of what runs.
+    #[serde(default)]
+    pub build_secrets: BTreeMap<EnvName, SecretRef>,
     /// A fixed port for the app's address. Default: a free one from 20000 to 40000, kept for the app's life.
     #[serde(default)]
     pub port: Option<u16>,
@@ -59,6 +64,15 @@ pub struct DeploySpec {
     /// How it is decided that it can take requests.
     #[serde(default)]
     pub health: HealthCheck,
+    /// Whether a Dockerfile of the repository's own is built. Default: yes.
+    #[serde(default = "yes")]
+    pub own_dockerfile: bool,
+    /// Whether a compose file of the repository's own is carried out. Default: yes.
+    #[serde(default = "yes")]
+    pub own_compose: bool,
+    /// The service of the compose file that gets the app's address, where it does not follow from the file.
+    #[serde(default)]
+    pub service: Option<String>,
     /// Whether databases that detection asks for are made. Default: yes.
     #[serde(default = "yes")]
     pub databases: bool,
@@ -85,12 +99,16 @@ impl DeploySpec {
             root: None,
             env: Environment::new(),
             build_env: BTreeMap::new(),
+            build_secrets: BTreeMap::new(),
             port: None,
             app_port: None,
             start_command: None,
             build_command: None,
             limits: Limits::default(),
             health: HealthCheck::default(),
+            own_dockerfile: true,
+            own_compose: true,
+            service: None,
             databases: true,
             overlap: OverlapPolicy::default(),
             idempotency_key: None,
@@ -111,6 +129,9 @@ pub enum BuildPlan {
         dockerignore: String,
         /// Whether the Dockerfile is the repository's own.
         own_dockerfile: bool,
+        /// What else the build needs to know.
+        #[serde(default)]
+        options: ImageOptions,
     },
     /// Commands are run in a copy of the source, and a start command is kept.
     Process {
@@ -134,6 +155,20 @@ pub enum BuildPlan {
     },
 }
 
+/// What an image build needs beyond its Dockerfile.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ImageOptions {
+    /// The folder of the build context inside the source; empty for the source itself.
+    pub context: String,
+    /// The stage that is built. `None`: the last.
+    pub target: Option<String>,
+    /// Build arguments, before those of the spec. No secrets here.
+    pub args: BTreeMap<String, String>,
+    /// The text of a Dockerfile that adds files of the source to the built image, which it names `base`; empty for none.
+    pub adds: String,
+}
+
 /// What will happen: pure data, the same for the same source and spec.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
@@ -145,6 +180,15 @@ pub struct Plan {
     pub app_port: u16,
     /// The databases that are made beside it.
     pub databases: Vec<Database>,
+    /// How its container is run, where the repository's compose file says so.
+    #[serde(default)]
+    pub container: ContainerOptions,
+    /// Its limits, where the compose file says any and the spec does not.
+    #[serde(default)]
+    pub limits: Option<Limits>,
+    /// The containers that run beside it, in the order in which they are started.
+    #[serde(default)]
+    pub companions: Vec<Companion>,
     /// Environment that the stack wants when it runs; the spec's own wins.
     pub run_env: BTreeMap<String, String>,
     /// The compose file that says the same for a person to run by hand; empty where it makes no sense.

@@ -1,9 +1,12 @@
 //! What the records hold beside deployments: apps, releases, pages and revisions.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::id::{DeploymentId, ProviderId, ReleaseId, Target};
-use crate::model::artifact::Artifact;
+use crate::model::artifact::{Artifact, ImageArtifact};
+use crate::model::container::Companion;
 use crate::model::plan::Plan;
 use crate::model::service::{Environment, HealthCheck, Limits, ReleaseRef, ServiceRef};
 
@@ -125,8 +128,39 @@ pub struct Release {
     pub health: HealthCheck,
     /// What the provider calls it.
     pub reference: Option<ReleaseRef>,
+    /// The images of what runs beside it, by the names of its companions.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub companion_images: BTreeMap<String, ImageArtifact>,
     /// What was planned.
     pub plan: Option<Box<Plan>>,
     /// When it was made, in milliseconds since 1970.
     pub created_at: u64,
+}
+
+impl Release {
+    /// The artifacts that it needs to run: its own, and those of what runs beside it.
+    #[must_use]
+    pub fn artifacts(&self) -> Vec<Artifact> {
+        let images = self.companion_images.values().cloned();
+        self.artifact
+            .iter()
+            .cloned()
+            .chain(images.map(Artifact::Image))
+            .collect()
+    }
+
+    /// What runs beside it, with its images.
+    #[must_use]
+    pub fn companions(&self) -> Vec<Companion> {
+        let planned = self.plan.as_ref().map(|plan| plan.companions.clone());
+        let with_image = |mut companion: Companion| {
+            companion.image = self.companion_images.get(&companion.name).cloned();
+            companion
+        };
+        planned
+            .unwrap_or_default()
+            .into_iter()
+            .map(with_image)
+            .collect()
+    }
 }

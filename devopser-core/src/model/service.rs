@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::context::Vault;
 use crate::id::{EnvName, ProviderId, ReleaseId, Target};
+use crate::{Result, Secret};
 
 /// A value of the environment: plain, or a name in the vault.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,6 +19,40 @@ pub enum EnvValue {
     Plain(String),
     /// The name of a secret in the tenant's vault.
     Secret(SecretRef),
+    /// A text with secrets in it, such as the URL of a database.
+    Template(Vec<EnvPart>),
+}
+
+/// A part of a text with secrets in it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EnvPart {
+    /// Text as it is.
+    Plain(String),
+    /// The name of a secret in the tenant's vault.
+    Secret(SecretRef),
+}
+
+impl EnvValue {
+    /// The value with its secrets filled in.
+    ///
+    /// # Errors
+    /// [`NotFound`](crate::ErrorKind::NotFound) for a secret that the vault does not have.
+    pub async fn resolve(&self, vault: &dyn Vault) -> Result<Secret> {
+        let parts = match self {
+            Self::Plain(text) => return Ok(Secret::new(text.as_str())),
+            Self::Secret(name) => return vault.get(name).await,
+            Self::Template(parts) => parts,
+        };
+        let mut text = String::new();
+        for part in parts {
+            match part {
+                EnvPart::Plain(plain) => text.push_str(plain),
+                EnvPart::Secret(name) => text.push_str(vault.get(name).await?.expose()),
+            }
+        }
+        Ok(Secret::new(text))
+    }
 }
 
 /// The name of a secret in a tenant's vault; never the secret.
@@ -204,4 +240,15 @@ pub struct LogLine {
     pub stream: LogStream,
     /// The line without its end.
     pub line: String,
+}
+
+/// How a companion of a release is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CompanionStatus {
+    /// Its name in the app.
+    pub name: String,
+    /// What its log and its numbers are asked for with.
+    pub reference: ReleaseRef,
+    /// How it is.
+    pub status: ReleaseStatus,
 }

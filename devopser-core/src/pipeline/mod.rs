@@ -134,7 +134,8 @@ fn compensation() -> StepPolicy {
 
 /// From a built artifact to a live address: the end that a deployment and a rollback share.
 async fn go_live(cx: &dyn DurableContext, input: &StepInput) -> Result<(), StepError> {
-    cx.call::<_, ()>(step::DEPLOY, input, minutes(5)).await?;
+    // What runs beside the app is started first, and may take its time until it is healthy.
+    cx.call::<_, ()>(step::DEPLOY, input, minutes(15)).await?;
     cx.call::<_, ()>(
         step::VERIFY,
         input,

@@ -9,6 +9,7 @@ use super::{Poll, ProviderInfo};
 use crate::context::Context;
 use crate::id::{ReleaseId, Target};
 use crate::model::artifact::Artifact;
+use crate::model::container::{Companion, ContainerOptions};
 use crate::model::report::Database;
 use crate::model::service::{
     Environment, HealthCheck, Limits, ReleasePhase, ReleaseRef, ReleaseStatus, ServiceRef, Upstream,
@@ -61,6 +62,10 @@ pub struct DeployRequest {
     pub app_port: u16,
     /// The environment, `PORT` left out.
     pub env: Environment,
+    /// How its container is run beyond that.
+    pub container: ContainerOptions,
+    /// What runs beside it, in the order in which it is started.
+    pub companions: Vec<Companion>,
     /// The most it may use.
     pub limits: Limits,
     /// How it is decided that it can take requests.
@@ -82,6 +87,13 @@ pub enum DestroyRequest {
         service: ServiceRef,
         /// The artifact.
         artifact: Artifact,
+    },
+    /// Companions of the service that are not named.
+    Companions {
+        /// The service.
+        service: ServiceRef,
+        /// The names of those that stay.
+        keep: Vec<String>,
     },
     /// Everything of the service: releases, artifacts, networks, databases with their data.
     Service {
@@ -112,6 +124,8 @@ pub trait Deployer: Debug + Send + Sync + 'static {
     /// # Behavior
     /// - Repeating it with the same `request.release` returns the same release and starts nothing twice.
     /// - Other releases of the service are left as they are.
+    /// - The companions run as the request says before it returns: those that run so already are left alone, others are
+    ///   replaced and keep their named volumes.
     ///
     /// # Errors
     /// - [`NotFound`](crate::ErrorKind::NotFound) when the artifact is gone.

@@ -24,6 +24,8 @@ pub struct BuildRequest {
     pub dockerignore: String,
     /// The name that the image gets.
     pub tag: ImageRef,
+    /// The stage that is built. `None`: the last.
+    pub target: Option<String>,
     /// Build arguments. They can end up in the image's history: no secrets here.
     pub build_args: BTreeMap<String, String>,
     /// Secrets that the build may mount by id (`RUN --mount=type=secret`); they never end up in the image.

@@ -9,7 +9,7 @@ use futures::stream::BoxStream;
 use super::ProviderInfo;
 use crate::Result;
 use crate::context::Context;
-use crate::model::service::{LogLine, ReleaseRef, Stats};
+use crate::model::service::{CompanionStatus, LogLine, ReleaseRef, Stats};
 
 /// Which lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +51,10 @@ pub trait ServiceControl: Debug + Send + Sync + 'static {
         release: &ReleaseRef,
         options: LogOptions,
     ) -> BoxStream<'static, Result<LogLine>>;
+
+    /// What runs beside a release, each with what its log and numbers are asked for with.
+    async fn companions(&self, ctx: &Context, release: &ReleaseRef)
+    -> Result<Vec<CompanionStatus>>;
 
     /// What it uses now.
     ///

@@ -80,6 +80,8 @@ impl<'a> Scene<'a> {
             app_port,
             env: self.prepared.env.clone(),
             limits: Limits::default(),
+            container: Default::default(),
+            companions: Vec::new(),
             health: HealthCheck::default(),
         })
     }

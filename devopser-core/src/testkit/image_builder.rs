@@ -42,6 +42,7 @@ fn request(rig: &Rig, dockerfile: &str) -> Result<BuildRequest> {
         dockerfile: dockerfile.to_owned(),
         dockerignore: String::new(),
         tag: ImageRef::new(format!("devopser-kit/{}:1", rig.ctx.owner.target.app))?,
+        target: None,
         build_args: BTreeMap::new(),
         secrets: BTreeMap::new(),
         no_cache: false,

@@ -60,6 +60,7 @@ impl Artifacts for MemoryCloud {
             dockerfile: format!("FROM scratch\nENV NUMBER={number}\nEXPOSE 8080\n"),
             dockerignore: String::new(),
             tag: ImageRef::new(format!("{}:{number}", ctx.owner.target.app))?,
+            target: None,
             build_args: BTreeMap::new(),
             secrets: BTreeMap::new(),
             no_cache: false,

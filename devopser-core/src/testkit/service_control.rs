@@ -56,6 +56,8 @@ async fn running(fixture: &Fixture<'_>) -> Result<(Rig, ReleaseRef)> {
         app_port,
         env: prepared.env,
         limits: Limits::default(),
+        container: Default::default(),
+        companions: Vec::new(),
         health: HealthCheck::default(),
     };
     let release = deployer.deploy(&rig.ctx, request).await?;

@@ -108,6 +108,7 @@ pub async fn output_is_told_line_by_line(fixture: &Fixture<'_>) -> Result<()> {
         dockerfile: "FROM scratch\n".into(),
         dockerignore: String::new(),
         own_dockerfile: true,
+        options: Default::default(),
     };
     let unsupported = builder.build(&rig.ctx, image).await;
     check_refused(

@@ -23,6 +23,8 @@ pub(crate) struct Project<'t> {
     /// The services that are started by default: those with a profile are left out.
     pub(crate) services: Vec<Service>,
     pub(crate) variables: Variables,
+    /// Variables that must be set and are not; they were read as empty.
+    pub(crate) missing: Vec<Finding>,
 }
 
 /// One service, its `extends` filled in.
@@ -48,7 +50,8 @@ pub(crate) fn load<'t>(
             variables.entry(name).or_insert(value);
         }
     }
-    let root = read(tree, path, &variables)?;
+    let mut missing = Vec::new();
+    let root = read(tree, path, &variables, &mut missing)?;
     if let Some((_, line, _)) = root.map().iter().find(|(key, ..)| key == "include") {
         let reason = "include is not followed; write the services into this file";
         return Err(vec![finding(path, *line, "include", reason)]);
@@ -92,6 +95,7 @@ pub(crate) fn load<'t>(
         root,
         services: found,
         variables,
+        missing,
     })
 }
 
@@ -101,7 +105,12 @@ fn has_profile(node: &Node) -> bool {
 }
 
 /// One file with its variables filled in.
-fn read(tree: &dyn FileTree, path: &str, variables: &Variables) -> Result<Node, Vec<Finding>> {
+fn read(
+    tree: &dyn FileTree,
+    path: &str,
+    variables: &Variables,
+    missing: &mut Vec<Finding>,
+) -> Result<Node, Vec<Finding>> {
     let Some(text) = text_of(tree, path) else {
         let reason = "it cannot be read: it is absent, too large, or no UTF-8 text";
         return Err(vec![finding(path, 1, "unreadable", reason)]);
@@ -112,16 +121,14 @@ fn read(tree: &dyn FileTree, path: &str, variables: &Variables) -> Result<Node, 
     }
     let mut root = yaml::parse(path, &text)
         .map_err(|error| vec![finding(path, error.line, "unreadable", error.reason)])?;
-    let mut findings = Vec::new();
     root.each_text(&mut |text, line| match interpolate::fill(text, variables) {
         Ok(filled) => *text = filled,
-        Err(reason) => findings.push(finding(path, line, "variable", reason)),
+        Err(reason) => {
+            missing.push(finding(path, line, "variable", reason));
+            text.clear();
+        }
     });
-    if findings.is_empty() {
-        Ok(root)
-    } else {
-        Err(findings)
-    }
+    Ok(root)
 }
 
 struct Loader<'l> {
@@ -180,8 +187,12 @@ impl Loader<'_> {
                     );
                     refuse(*line, "outside-source", reason)
                 })?;
-                let root = read(self.tree, &other, self.variables)
+                let mut missing = Vec::new();
+                let root = read(self.tree, &other, self.variables, &mut missing)
                     .map_err(|mut findings| findings.swap_remove(0))?;
+                if !missing.is_empty() {
+                    return Err(missing.swap_remove(0));
+                }
                 let others = root.get("services").ok_or_else(unknown)?;
                 let (_, base_line, found) = entry(others, base).ok_or_else(unknown)?;
                 self.extended(&other, others, base, found, *base_line, depth + 1)?

@@ -1,13 +1,22 @@
-//! A repository's own compose file (<https://docs.docker.com/reference/compose-file/>): what it may not ask for.
+//! A repository's own compose file (<https://docs.docker.com/reference/compose-file/>): what it may not
+//! ask for, and what is carried out of it (`docs/compose.md`).
 
+mod app;
+mod build;
+mod choose;
+mod fields;
 mod interpolate;
 mod load;
 mod mounts;
 mod policy;
+mod ports;
+mod service;
+mod storage;
 mod yaml;
 
 use devopser_core::model::report::Finding;
 
+pub use app::{ComposeApp, compose_app, compose_builds};
 pub use interpolate::{Variable, Variables};
 
 use crate::tree::FileTree;
@@ -20,7 +29,11 @@ use crate::tree::FileTree;
 #[must_use]
 pub fn compose_policy(tree: &dyn FileTree, path: &str, variables: &Variables) -> Vec<Finding> {
     match load::load(tree, path, variables) {
-        Ok(project) => policy::check(&project),
+        Ok(project) => {
+            let mut findings = policy::check(&project);
+            findings.extend(project.missing);
+            findings
+        }
         Err(findings) => findings,
     }
 }

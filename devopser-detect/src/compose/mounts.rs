@@ -46,11 +46,10 @@ pub(crate) fn read(node: &Node) -> Result<Mount, Refusal> {
 }
 
 fn short(text: &str) -> Result<Mount, Refusal> {
+    // A drive of Windows: what follows it, unlike the mode of a volume, is another path.
     let is_drive = text.as_bytes().first().is_some_and(u8::is_ascii_alphabetic)
-        && text.get(1..2) == Some(":")
-        && text
-            .get(2..3)
-            .is_some_and(|next| ["\\", "/"].contains(&next));
+        && (text.get(1..3) == Some(":\\")
+            || text.get(1..3) == Some(":/") && text[2..].contains(":/"));
     if is_drive {
         return Err(host(text));
     }
@@ -214,6 +213,7 @@ mod tests {
     fn volumes_and_paths_of_the_source_are_read() {
         let kind = |text: &str| one(text).unwrap().kind;
         assert_eq!(kind("data:/var/lib/x"), Kind::Volume(Some("data".into())));
+        assert_eq!(kind("v:/x:ro"), Kind::Volume(Some("v".into())));
         assert_eq!(kind("/app/node_modules"), Kind::Volume(None));
         assert_eq!(kind("./a/../b/:/x:ro"), Kind::Source("b".into()));
         assert_eq!(kind(".:/app"), Kind::Source(String::new()));
@@ -236,6 +236,7 @@ mod tests {
             ("./a/../../x:/x", "host-mount"),
             ("~/x:/x", "host-mount"),
             ("'C:\\x:/x'", "host-mount"),
+            ("C:/x:/x", "host-mount"),
             ("'..\\x:/x'", "host-mount"),
             ("':/x'", "host-mount"),
             ("a/../../b:/x", "host-mount"),

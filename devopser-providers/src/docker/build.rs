@@ -90,6 +90,7 @@ impl Docker {
             id: id.clone(),
             tag: request.tag.clone(),
             labels: names::labels(mark),
+            target: request.target,
             build_args,
             no_cache: request.no_cache,
         };

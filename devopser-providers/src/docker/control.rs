@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use devopser_core::Result;
 use devopser_core::context::Context;
-use devopser_core::model::service::{LogLine, ReleaseRef, Stats};
+use devopser_core::model::service::{CompanionStatus, LogLine, ReleaseRef, Stats};
 use devopser_core::provider::{LogOptions, ProviderInfo, ServiceControl};
 use futures::stream::BoxStream;
 
@@ -24,14 +24,15 @@ impl ServiceControl for Docker {
             .owned_container(ctx, release)
             .await?
             .ok_or_else(|| absent(release))?;
+        self.start_companions(ctx, release).await?;
         self.engine.start_container(ctx, &facts.id).await
     }
 
     async fn stop(&self, ctx: &Context, release: &ReleaseRef, grace: Duration) -> Result<()> {
-        match self.owned_container(ctx, release).await? {
-            Some(facts) => self.engine.stop_container(ctx, &facts.id, grace).await,
-            None => Ok(()),
+        if let Some(facts) = self.owned_container(ctx, release).await? {
+            self.engine.stop_container(ctx, &facts.id, grace).await?;
         }
+        self.stop_companions(ctx, release, grace).await
     }
 
     async fn restart(&self, ctx: &Context, release: &ReleaseRef, grace: Duration) -> Result<()> {
@@ -49,6 +50,14 @@ impl ServiceControl for Docker {
         options: LogOptions,
     ) -> BoxStream<'static, Result<LogLine>> {
         logs::stream(self.clone(), ctx.clone(), release.clone(), options)
+    }
+
+    async fn companions(
+        &self,
+        ctx: &Context,
+        release: &ReleaseRef,
+    ) -> Result<Vec<CompanionStatus>> {
+        self.companions_of(ctx, release).await
     }
 
     async fn stats(&self, ctx: &Context, release: &ReleaseRef) -> Result<Stats> {

@@ -8,7 +8,7 @@ use devopser_core::model::report::Database;
 use devopser_core::model::service::{EnvValue, Environment, SecretRef};
 use devopser_core::{Error, ErrorKind, Result, Secret};
 
-use super::model::{ContainerHealth, ContainerPhase, ContainerSpec, HealthSpec};
+use super::model::{ContainerHealth, ContainerPhase, ContainerSpec, HealthSpec, MountSpec};
 use super::spec::DATABASE_CAPABILITIES;
 use super::{Docker, ID, names};
 
@@ -262,22 +262,38 @@ fn container(
         env,
         // Redis takes no password from the environment, and an argument could be seen in the list of processes.
         command: is_redis.then(|| vec!["redis-server".into(), REDIS_CONFIG.into()]),
-        file: is_redis.then(|| (REDIS_CONFIG.into(), redis_config(password))),
+        files: is_redis
+            .then(|| (REDIS_CONFIG.to_owned(), redis_config(password)))
+            .into_iter()
+            .collect(),
         memory_bytes: Some(MEMORY_BYTES),
         cpu_millis: Some(2000),
         pids: Some(512),
-        capabilities: DATABASE_CAPABILITIES,
+        capabilities: super::spec::names_of(DATABASE_CAPABILITIES),
         init: false,
         network: service.to_owned(),
         aliases: vec![word.to_owned()],
-        volume: Some((name.to_owned(), kind.data.to_owned())),
-        health: Some(HealthSpec {
-            command: kind.health.iter().map(|&part| part.to_owned()).collect(),
-            interval: Duration::from_secs(1),
-            timeout: Duration::from_secs(5),
-            start_period: Duration::from_secs(60),
-        }),
+        mounts: vec![MountSpec {
+            volume: Some(name.to_owned()),
+            path: kind.data.to_owned(),
+            read_only: false,
+        }],
+        health: Some(health(kind)),
         publish: None,
+        ..ContainerSpec::default()
+    }
+}
+
+fn health(kind: &Kind) -> HealthSpec {
+    HealthSpec {
+        test: std::iter::once("CMD")
+            .chain(kind.health.iter().copied())
+            .map(str::to_owned)
+            .collect(),
+        interval: Duration::from_secs(1),
+        timeout: Duration::from_secs(5),
+        start_period: Duration::from_secs(60),
+        retries: 3,
     }
 }
 

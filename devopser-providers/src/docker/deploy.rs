@@ -72,9 +72,25 @@ impl Deployer for Docker {
         let mark = names::mark(&ctx.owner, &request.service.target);
         self.ensure_network(ctx, &request.service.name, &mark)
             .await?;
+        let service = request.service.name.clone();
+        let (before, after): (Vec<_>, Vec<_>) = request
+            .companions
+            .iter()
+            .partition(|companion| !companion.after_app);
+        for companion in before {
+            self.ensure_companion(ctx, &service, &mark, companion)
+                .await?;
+        }
+        self.wait_for(ctx, &service, &request.container.wait_for)
+            .await?;
         let spec = spec::app(ctx, &request, &image, &mark).await?;
+        self.ensure_volumes(ctx, &spec.mounts, &mark).await?;
         let name = spec.name.clone();
         self.ensure_container(ctx, spec, &mark).await?;
+        for companion in after {
+            self.ensure_companion(ctx, &service, &mark, companion)
+                .await?;
+        }
         Ok(ReleaseRef {
             service: request.service,
             release: request.release,
@@ -130,6 +146,9 @@ impl Deployer for Docker {
             DestroyRequest::Artifact { service, artifact } => {
                 self.destroy_artifact(ctx, &service, &artifact).await
             }
+            DestroyRequest::Companions { service, keep } => {
+                self.destroy_companions(ctx, &service, &keep).await
+            }
             DestroyRequest::Service { service } => self.destroy_service(ctx, &service).await,
         }
     }
@@ -145,9 +164,10 @@ impl Docker {
         let mark = names::mark(&ctx.owner, &release.service.target);
         let found = self.engine.container(ctx, &release.name).await?;
         Ok(found.filter(|facts| {
+            let label = |name: &str| facts.labels.get(name).map(String::as_str);
             names::mark_of(&facts.labels) == Some(&mark)
-                && facts.labels.get(names::RELEASE_LABEL).map(String::as_str)
-                    == Some(release.release.as_str())
+                && (label(names::RELEASE_LABEL) == Some(release.release.as_str())
+                    || label(names::COMPANION_LABEL).is_some())
         }))
     }
 
@@ -187,7 +207,7 @@ impl Docker {
         mark: &str,
     ) -> Result<()> {
         let name = spec.name.clone();
-        let file = spec.file.clone();
+        let files = spec.files.clone();
         let mut found = self.engine.container(ctx, &name).await?;
         if let Some(facts) = &found {
             refuse_foreign("container", &name, &facts.labels, mark)?;
@@ -209,7 +229,7 @@ impl Docker {
         if matches!(phase, ContainerPhase::Running | ContainerPhase::Restarting) {
             return Ok(());
         }
-        if let Some((path, content)) = file {
+        for (path, content) in files {
             self.engine
                 .write_file(ctx, &id, &path, content.expose().as_bytes())
                 .await?;
@@ -235,7 +255,7 @@ impl Docker {
 }
 
 /// A thing of our name without our mark is left untouched.
-fn refuse_foreign(kind: &str, name: &str, labels: &Labels, mark: &str) -> Result<()> {
+pub(crate) fn refuse_foreign(kind: &str, name: &str, labels: &Labels, mark: &str) -> Result<()> {
     if names::mark_of(labels) == Some(mark) {
         return Ok(());
     }
@@ -277,7 +297,7 @@ pub(crate) fn absent(release: &ReleaseRef) -> Error {
     .with_context("container", &release.name)
 }
 
-fn status(facts: &ContainerFacts) -> ReleaseStatus {
+pub(crate) fn status(facts: &ContainerFacts) -> ReleaseStatus {
     let app_port = facts
         .labels
         .get(names::PORT_LABEL)

@@ -12,7 +12,7 @@ use super::model::{Labels, Listed};
 use super::{Docker, ID, database, names};
 
 /// How long an app may take to end before it is ended.
-const GRACE: Duration = Duration::from_secs(10);
+pub(crate) const GRACE: Duration = Duration::from_secs(10);
 
 impl Docker {
     /// Removes what runs of a release.
@@ -175,7 +175,7 @@ impl Docker {
     }
 
     /// Takes the row of a thing out, once the engine does not know the thing any more.
-    async fn strike_row(&self, ctx: &Context, kind: &str, name: &str) -> Result<()> {
+    pub(crate) async fn strike_row(&self, ctx: &Context, kind: &str, name: &str) -> Result<()> {
         for row in ctx.ledger.list().await? {
             if row.intent.provider == self.id && row.intent.kind == kind && row.intent.name == name
             {

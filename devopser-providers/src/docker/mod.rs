@@ -16,6 +16,7 @@ mod build_error;
 mod build_log;
 mod check;
 mod client;
+mod companion;
 mod context;
 mod control;
 mod database;

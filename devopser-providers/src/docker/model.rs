@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use devopser_core::Secret;
 use devopser_core::id::{Digest, ImageRef};
+use devopser_core::model::container::RestartRule;
 
 /// Labels of a thing.
 pub(crate) type Labels = BTreeMap<String, String>;
@@ -74,10 +75,21 @@ pub(crate) struct ImageFacts {
 /// How a container's health is checked by the engine.
 #[derive(Clone, Debug)]
 pub(crate) struct HealthSpec {
-    pub(crate) command: Vec<String>,
+    /// `CMD` or `CMD-SHELL` with what is run, or `NONE`.
+    pub(crate) test: Vec<String>,
     pub(crate) interval: Duration,
     pub(crate) timeout: Duration,
     pub(crate) start_period: Duration,
+    pub(crate) retries: u32,
+}
+
+/// A volume in a container.
+#[derive(Clone, Debug)]
+pub(crate) struct MountSpec {
+    /// `None`: one without a name, which goes with its container.
+    pub(crate) volume: Option<String>,
+    pub(crate) path: String,
+    pub(crate) read_only: bool,
 }
 
 /// A container to make.
@@ -90,22 +102,33 @@ pub(crate) struct ContainerSpec {
     /// The environment; any value may be a secret.
     pub(crate) env: Vec<(String, Secret)>,
     /// `None`: the image's own.
+    pub(crate) entrypoint: Option<Vec<String>>,
+    /// `None`: the image's own.
     pub(crate) command: Option<Vec<String>>,
     pub(crate) memory_bytes: Option<u64>,
     pub(crate) cpu_millis: Option<u32>,
     pub(crate) pids: Option<u32>,
-    pub(crate) capabilities: &'static [&'static str],
+    pub(crate) user: Option<String>,
+    pub(crate) working_dir: Option<String>,
+    pub(crate) hostname: Option<String>,
+    pub(crate) capabilities: Vec<String>,
     pub(crate) init: bool,
     /// A port to publish on an ephemeral port of 127.0.0.1.
     pub(crate) publish: Option<u16>,
     pub(crate) network: String,
     /// The names under which the others of the network find it.
     pub(crate) aliases: Vec<String>,
-    /// A volume and where it is mounted.
-    pub(crate) volume: Option<(String, String)>,
+    pub(crate) mounts: Vec<MountSpec>,
+    /// Folders in memory, each with its options.
+    pub(crate) tmpfs: BTreeMap<String, String>,
+    pub(crate) read_only: bool,
+    pub(crate) shm_bytes: Option<u64>,
+    pub(crate) stop_signal: Option<String>,
+    pub(crate) stop_grace: Option<Duration>,
+    pub(crate) restart: RestartRule,
     pub(crate) health: Option<HealthSpec>,
-    /// A file to write into the container before it is started.
-    pub(crate) file: Option<(String, Secret)>,
+    /// Files to write into the container before it is started.
+    pub(crate) files: Vec<(String, Secret)>,
 }
 
 /// A build for the engine.
@@ -114,6 +137,7 @@ pub(crate) struct BuildSpec {
     pub(crate) id: String,
     pub(crate) tag: ImageRef,
     pub(crate) labels: Labels,
+    pub(crate) target: Option<String>,
     pub(crate) build_args: BTreeMap<String, String>,
     pub(crate) no_cache: bool,
 }

@@ -17,6 +17,14 @@ pub(crate) const RELEASE_LABEL: &str = "dev.devopser.release";
 pub(crate) const ROLE_LABEL: &str = "dev.devopser.role";
 /// The label that holds the port that the app listens on inside.
 pub(crate) const PORT_LABEL: &str = "dev.devopser.port";
+/// The label that holds the name of a companion.
+pub(crate) const COMPANION_LABEL: &str = "dev.devopser.companion";
+/// The label that holds the digest of how a companion is run: another one means that it is replaced.
+pub(crate) const SPEC_LABEL: &str = "dev.devopser.spec";
+/// The label of a companion that is not started again once it ended well.
+pub(crate) const ONCE_LABEL: &str = "dev.devopser.once";
+/// The role of a companion.
+pub(crate) const ROLE_COMPANION: &str = "companion";
 /// The role of an app's container.
 pub(crate) const ROLE_APP: &str = "app";
 
@@ -59,6 +67,17 @@ pub(crate) fn container(service: &str, release: &ReleaseId) -> String {
 /// The name of the container and of the volume of a database.
 pub(crate) fn database(service: &str, database: Database) -> String {
     format!("{service}-{}", database_word(database))
+}
+
+/// The name of the container of a companion. It differs from every other name of ours: those end in a hash, or in the
+/// word of a database.
+pub(crate) fn companion(service: &str, name: &str) -> String {
+    format!("{service}.{name}")
+}
+
+/// The name of a volume that the compose file names.
+pub(crate) fn volume(service: &str, name: &str) -> String {
+    format!("{service}.{name}")
 }
 
 /// The word for a database: its host name on the app's network.

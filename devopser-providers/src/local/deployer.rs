@@ -401,6 +401,8 @@ impl Deployer for Local {
             DestroyRequest::Artifact { artifact, .. } => {
                 self.destroy_artifact(ctx, &artifact).await
             }
+            // Nothing runs beside an app here.
+            DestroyRequest::Companions { .. } => Ok(()),
             DestroyRequest::Service { .. } => self.destroy_service(ctx).await,
         }
     }

@@ -8,7 +8,6 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use devopser_core::model::artifact::Artifact;
-use devopser_core::model::service::EnvValue;
 use devopser_core::{Context, ErrorKind, Result};
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
@@ -234,11 +233,8 @@ impl Runner {
         };
         let mut env = BTreeMap::new();
         for (name, value) in &state.env {
-            let value = match value {
-                EnvValue::Plain(value) => value.clone(),
-                EnvValue::Secret(name) => ctx.vault.get(name).await?.expose().to_owned(),
-            };
-            env.insert(name.as_str().to_owned(), value);
+            let value = value.resolve(&*ctx.vault).await?;
+            env.insert(name.as_str().to_owned(), value.expose().to_owned());
         }
         env.insert("PORT".into(), state.port.to_string());
         let command = process

@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use devopser_core::context::Context;
 use devopser_core::model::artifact::Artifact;
-use devopser_core::model::service::{LogLine, ReleaseRef, Stats};
+use devopser_core::model::service::{CompanionStatus, LogLine, ReleaseRef, Stats};
 use devopser_core::provider::{LogOptions, ProviderInfo, ServiceControl};
 use devopser_core::{ErrorKind, Result};
 use futures::stream::{self, BoxStream, StreamExt};
@@ -82,6 +82,11 @@ impl ServiceControl for Local {
         })
         .flatten()
         .boxed()
+    }
+
+    async fn companions(&self, _: &Context, _: &ReleaseRef) -> Result<Vec<CompanionStatus>> {
+        // Nothing runs beside an app here.
+        Ok(Vec::new())
     }
 
     async fn stats(&self, ctx: &Context, release: &ReleaseRef) -> Result<Stats> {

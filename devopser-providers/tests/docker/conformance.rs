@@ -29,6 +29,7 @@ impl Artifacts for Servers {
             dockerfile: NODE.into(),
             dockerignore: String::new(),
             tag: ImageRef::new(format!("{}:{number}", ctx.owner.installation))?,
+            target: None,
             build_args: BTreeMap::new(),
             secrets: BTreeMap::new(),
             no_cache: false,

@@ -168,6 +168,7 @@ impl Stage {
             dockerfile: dockerfile.into(),
             dockerignore: String::new(),
             tag: self.tag(tag),
+            target: None,
             build_args: BTreeMap::new(),
             secrets: BTreeMap::new(),
             no_cache: false,
@@ -208,6 +209,8 @@ impl Stage {
                 cpu_millis: Some(500),
                 pids: Some(100),
             },
+            container: Default::default(),
+            companions: Vec::new(),
             health: HealthCheck::default(),
         }
     }

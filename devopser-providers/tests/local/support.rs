@@ -206,6 +206,8 @@ pub(crate) fn request(release: &str, command: Vec<String>) -> DeployRequest {
         app_port: 3000,
         env,
         limits: Limits::default(),
+        container: Default::default(),
+        companions: Vec::new(),
         health: HealthCheck::default(),
     }
 }

@@ -133,6 +133,15 @@ pub(crate) struct SpecArguments {
     /// The longest time until it must be healthy, in seconds.
     #[arg(long, value_name = "SECONDS")]
     pub(crate) health_timeout: Option<u64>,
+    /// Leave the source's own Dockerfile aside and generate one.
+    #[arg(long)]
+    pub(crate) no_dockerfile: bool,
+    /// Leave the source's own compose file aside.
+    #[arg(long)]
+    pub(crate) no_compose: bool,
+    /// The service of the compose file that gets the app's address, where it does not follow from the file.
+    #[arg(long, value_name = "NAME", conflicts_with = "no_compose")]
+    pub(crate) service: Option<String>,
     /// Make no databases, whatever it asks for.
     #[arg(long)]
     pub(crate) no_databases: bool,
@@ -196,6 +205,9 @@ pub(crate) struct LogsArguments {
     /// Go on with new lines.
     #[arg(short, long)]
     pub(crate) follow: bool,
+    /// A service of the compose file beside the app.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) service: Option<String>,
     /// How many of the last lines.
     #[arg(short = 'n', long, default_value_t = 100)]
     pub(crate) lines: u32,

@@ -105,7 +105,12 @@ pub(crate) async fn status(
         )
         .await?;
     let stats = engine.stats(&target).await.ok();
-    let all = json!({ "app": row(&view), "stats": stats, "releases": releases.iter().map(|release| json!({
+    let companions = engine.companions(&target).await.unwrap_or_default();
+    let beside: Vec<_> = companions
+        .iter()
+        .map(|other| json!({ "name": other.name, "phase": other.status.phase, "restarts": other.status.restarts, "exit_code": other.status.exit_code }))
+        .collect();
+    let all = json!({ "app": row(&view), "stats": stats, "services": beside, "releases": releases.iter().map(|release| json!({
         "id": release.id, "number": release.number, "state": release.state, "origin": release.origin,
         "digest": release.artifact.as_ref().map(|artifact| artifact.digest().clone()), "created_at": release.created_at,
     })).collect::<Vec<_>>() });
@@ -118,6 +123,10 @@ pub(crate) async fn status(
                 stats.memory_bytes >> 20,
                 seconds(stats.uptime_seconds * 1000)
             ));
+        }
+        for other in &companions {
+            let phase = format!("{:?}", other.status.phase).to_lowercase();
+            text.push_str(&format!("\n  service {:<16} {phase}", other.name));
         }
         for release in &releases {
             let live = view.app.current_release.as_ref() == Some(&release.id);
@@ -145,7 +154,11 @@ pub(crate) async fn logs(
         last: Some(given.lines),
         follow: given.follow,
     };
-    let mut lines = embedded.engine().logs(&target, options).await?;
+    let engine = embedded.engine();
+    let mut lines = match &given.service {
+        None => engine.logs(&target, options).await?,
+        Some(name) => engine.companion_logs(&target, name, options).await?,
+    };
     loop {
         tokio::select! {
             line = lines.next() => match line {

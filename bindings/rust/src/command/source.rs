@@ -99,6 +99,9 @@ pub(crate) async fn spec(
     spec.app_port = given.app_port;
     spec.start_command.clone_from(&given.start);
     spec.build_command.clone_from(&given.build);
+    spec.own_dockerfile = !given.no_dockerfile;
+    spec.own_compose = !given.no_compose;
+    spec.service.clone_from(&given.service);
     spec.databases = !given.no_databases;
     spec.overlap = match given.overlap {
         Overlap::Queue => OverlapPolicy::Queue,

@@ -52,6 +52,16 @@ pub(crate) fn running_apps(tenant: &str) -> Vec<String> {
         .collect()
 }
 
+/// The ids of the containers of a companion of the tenant.
+pub(crate) fn companions(tenant: &str, name: &str) -> Vec<String> {
+    let label = "{{index .Config.Labels \"dev.devopser.companion\"}}";
+    owned_by(tenant)
+        .into_iter()
+        .filter_map(|thing| thing.strip_prefix("container ").map(str::to_owned))
+        .filter(|id| inspect("container", id, label) == name)
+        .collect()
+}
+
 /// How a container is held: `privileged`, security options, dropped capabilities, the memory and process limits.
 pub(crate) fn hardening(container: &str) -> String {
     let format = "{{.HostConfig.Privileged}} {{.HostConfig.SecurityOpt}} {{.HostConfig.CapDrop}} {{.HostConfig.PidsLimit}}";

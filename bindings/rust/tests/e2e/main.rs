@@ -14,6 +14,7 @@
 mod apps;
 mod bad_input;
 mod command;
+mod compose;
 mod docker;
 mod kill;
 mod load;
@@ -47,6 +48,16 @@ applications! {
     nestjs: "nestjs",
     nextjs: "nextjs",
     rust: "rust",
+}
+
+#[tokio::test]
+async fn a_compose_file_of_its_own_is_carried_out() {
+    compose::its_own_compose_file_is_carried_out().await;
+}
+
+#[tokio::test]
+async fn a_compose_file_that_reaches_for_the_host_is_refused() {
+    compose::what_reaches_for_the_host_is_refused().await;
 }
 
 #[tokio::test]

@@ -46,11 +46,12 @@ pub(crate) fn has_docker(name: &str) -> bool {
     answers
 }
 
-struct Run {
-    app: Expectation,
-    devopser: Devopser,
-    source: String,
-    client: reqwest::Client,
+/// One application on its way.
+pub(crate) struct Run {
+    pub(crate) app: Expectation,
+    pub(crate) devopser: Devopser,
+    pub(crate) source: String,
+    pub(crate) client: reqwest::Client,
 }
 
 impl Run {
@@ -94,7 +95,12 @@ impl Run {
 
     /// `up`, which must end live at one of our ports.
     async fn up(&self, what: &str) -> String {
-        let arguments = [
+        self.up_with(what, &[]).await
+    }
+
+    /// `up` with more arguments.
+    pub(crate) async fn up_with(&self, what: &str, more: &[&str]) -> String {
+        let mut arguments = vec![
             "up",
             &self.source,
             "--detach",
@@ -103,6 +109,7 @@ impl Run {
             "--provider",
             "docker",
         ];
+        arguments.extend(more);
         let ended = self.timed(what, &arguments).await;
         assert_eq!(ended["state"], "succeeded", "{ended}");
         let url = ended["url"].as_str().expect("up prints a URL").to_owned();
@@ -114,7 +121,7 @@ impl Run {
         url
     }
 
-    async fn timed(&self, what: &str, arguments: &[&str]) -> Value {
+    pub(crate) async fn timed(&self, what: &str, arguments: &[&str]) -> Value {
         let start = Instant::now();
         let ended = self.devopser.succeed(arguments).await;
         println!(
@@ -126,7 +133,7 @@ impl Run {
     }
 
     /// The answer at once after the command has ended: live means live.
-    async fn content(&self, url: &str, expected: &str) -> String {
+    pub(crate) async fn content(&self, url: &str, expected: &str) -> String {
         let url = format!("{url}{}", self.app.path);
         let (status, text) = web::fetch(&self.client, &url)
             .await
@@ -140,7 +147,7 @@ impl Run {
     }
 
     /// After the old release was drained one container of the app runs, and it is held tight.
-    async fn one_hardened_container_runs(&self) {
+    pub(crate) async fn one_hardened_container_runs(&self) {
         until("one container runs", || async {
             let running = docker::running_apps(self.devopser.tenant());
             if running.len() == 1 {
@@ -168,7 +175,7 @@ impl Run {
         assert_eq!(rows[0]["state"], "running", "{listed}");
     }
 
-    async fn nothing_is_left(&self, url: &str) {
+    pub(crate) async fn nothing_is_left(&self, url: &str) {
         until("nothing of ours is in the engine", || async {
             let left = docker::owned_by(self.devopser.tenant());
             if left.is_empty() {

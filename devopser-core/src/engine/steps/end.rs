@@ -299,9 +299,7 @@ impl Steps {
                 .destroy(ctx, DestroyRequest::Release { release })
                 .await?;
         }
-        if let Some(artifact) = release.artifact.clone()
-            && !self.artifact_is_used(&release).await?
-        {
+        for artifact in self.unused_artifacts(&release).await? {
             deployer
                 .destroy(
                     ctx,
@@ -312,7 +310,29 @@ impl Steps {
                 )
                 .await?;
         }
+        if !release.companions().is_empty() {
+            self.restore_companions(ctx, app).await?;
+        }
         release.state = ReleaseState::Failed;
         self.put_release(&release).await
+    }
+
+    /// Brings what runs beside the app back to what the live release has: a failed one may have replaced it.
+    async fn restore_companions(&self, ctx: &Context, app: &App) -> Result<()> {
+        let Some(current) = &app.current_release else {
+            return Ok(());
+        };
+        let live = self.release(&app.target, current).await?;
+        let keep = live.companions().into_iter().map(|c| c.name).collect();
+        let deployer = Arc::clone(self.provider(app)?.deployer()?);
+        if live.reference.is_some() && app.desired == Desired::Running {
+            deployer
+                .deploy(ctx, super::live::request(app, &live)?)
+                .await?;
+        }
+        let service = Self::service(app);
+        deployer
+            .destroy(ctx, DestroyRequest::Companions { service, keep })
+            .await
     }
 }

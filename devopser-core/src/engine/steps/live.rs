@@ -7,6 +7,7 @@ use crate::context::Context;
 use crate::engine::logs::last_lines;
 use crate::engine::runtime::StepContext;
 use crate::id::{HostName, Target};
+use crate::model::artifact::Artifact;
 use crate::model::event::EventKind;
 use crate::model::record::{App, Desired, PageRequest, Release, ReleaseState};
 use crate::model::service::{ReleasePhase, ReleaseRef, ReleaseStatus, Upstream};
@@ -28,19 +29,7 @@ pub(super) async fn deploy(steps: Steps, cx: &dyn StepContext, input: StepInput)
         .run(cx, target, &input.deployment, |ctx| async move {
             let app = steps.app(target).await?.value;
             let mut release = steps.release(target, &input.release).await?;
-            let artifact = release
-                .artifact
-                .clone()
-                .ok_or_else(|| Error::unexpected("the release has no artifact"))?;
-            let request = DeployRequest {
-                service: Steps::service(&app),
-                release: release.id.clone(),
-                artifact,
-                app_port: release.app_port,
-                env: release.env.clone(),
-                limits: release.limits,
-                health: release.health.clone(),
-            };
+            let request = request(&app, &release)?;
             let reference = steps
                 .provider(&app)?
                 .deployer()?
@@ -136,6 +125,8 @@ pub(super) async fn activate(steps: Steps, cx: &dyn StepContext, input: StepInpu
                 .into_iter()
                 .map(|found| found.value)
                 .filter(|release| release.id != input.release);
+            let release = steps.release(target, &input.release).await?;
+            let keep = release.companions().into_iter().map(|c| c.name).collect();
             let mut drained = 0_u32;
             let mut kept = 0;
             for mut release in others {
@@ -154,12 +145,38 @@ pub(super) async fn activate(steps: Steps, cx: &dyn StepContext, input: StepInpu
                     }
                 }
             }
+            // Only now: what the old release had beside it may have served its last requests.
+            let service = Steps::service(&app);
+            provider
+                .deployer()?
+                .destroy(&ctx, DestroyRequest::Companions { service, keep })
+                .await?;
             Ok((
                 (),
                 (drained > 0).then(|| "the old release ended its requests".to_owned()),
             ))
         })
         .await
+}
+
+/// What the provider is asked for to run a release.
+pub(super) fn request(app: &App, release: &Release) -> Result<DeployRequest> {
+    let artifact = release
+        .artifact
+        .clone()
+        .ok_or_else(|| Error::unexpected("the release has no artifact"))?;
+    let container = release.plan.as_ref().map(|plan| plan.container.clone());
+    Ok(DeployRequest {
+        service: Steps::service(app),
+        release: release.id.clone(),
+        artifact,
+        app_port: release.app_port,
+        env: release.env.clone(),
+        limits: release.limits,
+        health: release.health.clone(),
+        container: container.unwrap_or_default(),
+        companions: release.companions(),
+    })
 }
 
 /// The reference of a release that was started.
@@ -273,9 +290,7 @@ impl Steps {
         app: &App,
         mut release: Release,
     ) -> Result<()> {
-        if let Some(artifact) = release.artifact.clone()
-            && !self.artifact_is_used(&release).await?
-        {
+        for artifact in self.unused_artifacts(&release).await? {
             let request = DestroyRequest::Artifact {
                 service: Self::service(app),
                 artifact,
@@ -286,8 +301,8 @@ impl Steps {
         self.put_release(&release).await
     }
 
-    /// Whether another release that can still run has the same artifact.
-    pub(crate) async fn artifact_is_used(&self, release: &Release) -> Result<bool> {
+    /// The artifacts of a release that no other one that can still run has too.
+    pub(crate) async fn unused_artifacts(&self, release: &Release) -> Result<Vec<Artifact>> {
         let all = self
             .shared
             .parts
@@ -300,23 +315,26 @@ impl Steps {
                 },
             )
             .await?;
-        let digest = release
-            .artifact
-            .as_ref()
-            .map(|artifact| artifact.digest().clone());
-        Ok(all.iter().any(|found| {
-            let other = &found.value;
-            other.id != release.id
-                && matches!(
-                    other.state,
-                    ReleaseState::Active | ReleaseState::Retired | ReleaseState::Pending
-                )
-                && other
-                    .artifact
-                    .as_ref()
-                    .map(|artifact| artifact.digest().clone())
-                    == digest
-        }))
+        let is_used = |artifact: &Artifact| {
+            all.iter().any(|found| {
+                let other = &found.value;
+                other.id != release.id
+                    && matches!(
+                        other.state,
+                        ReleaseState::Active | ReleaseState::Retired | ReleaseState::Pending
+                    )
+                    && other.artifacts().iter().any(|used| match (used, artifact) {
+                        // One image can have several names, and each goes with its own release.
+                        (Artifact::Image(used), Artifact::Image(image)) => {
+                            used.digest == image.digest && used.reference == image.reference
+                        }
+                        (used, artifact) => used.digest() == artifact.digest(),
+                    })
+            })
+        };
+        let mut unused = release.artifacts();
+        unused.retain(|artifact| !is_used(artifact));
+        Ok(unused)
     }
 }
 

@@ -162,7 +162,10 @@ fn describe(plan: &Plan) -> String {
         ..
     } = plan.build
     {
-        parts.push("its own Dockerfile".into());
+        parts.push(match plan.companions.is_empty() {
+            true => "its own Dockerfile".into(),
+            false => "its own compose file".into(),
+        });
     } else if let Some(stack) = stack {
         parts.extend(fact(stack.framework.as_ref()));
         parts.extend(fact(stack.runtime.as_ref()).map(|runtime| {
@@ -173,6 +176,11 @@ fn describe(plan: &Plan) -> String {
         }));
         parts.extend(fact(stack.package_manager.as_ref()));
     }
+    parts.extend(
+        plan.companions
+            .iter()
+            .map(|companion| companion.name.clone()),
+    );
     parts.extend(plan.databases.iter().filter_map(|database| {
         serde_json::to_value(database)
             .ok()
@@ -195,6 +203,7 @@ fn fingerprint(spec: &DeploySpec, plan: &Plan) -> Result<String> {
         spec.provider,
         spec.env,
         spec.build_env,
+        spec.build_secrets,
         spec.limits,
         spec.health,
         spec.port,
@@ -202,6 +211,9 @@ fn fingerprint(spec: &DeploySpec, plan: &Plan) -> Result<String> {
         plan.app_port,
         plan.databases,
         plan.run_env,
+        plan.container,
+        plan.limits,
+        plan.companions,
     ]);
     let text = serde_json::to_vec(&all).map_err(|source| {
         Error::unexpected("the plan cannot be written as JSON").with_source(source)
@@ -425,11 +437,12 @@ impl Steps {
             deployment: input.deployment.clone(),
             state: ReleaseState::Pending,
             artifact: None::<Artifact>,
+            companion_images: std::collections::BTreeMap::new(),
             origin: spec.source.describe(),
             fingerprint,
             app_port: plan.app_port,
             env,
-            limits: spec.limits,
+            limits: plan.limits.unwrap_or(spec.limits),
             health: spec.health.clone(),
             reference: None,
             plan: Some(Box::new(plan)),

@@ -45,6 +45,7 @@ impl Engine {
             });
         let options = BuildImageOptions {
             dockerfile: "Dockerfile".into(),
+            target: spec.target.unwrap_or_default(),
             t: Some(spec.tag.as_str().to_owned()),
             remote: Some("client-session".into()),
             nocache: spec.no_cache,

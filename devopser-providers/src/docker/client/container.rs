@@ -8,6 +8,7 @@ use bollard::container::LogOutput;
 use bollard::models as api;
 use bollard::query_parameters as query;
 use devopser_core::context::Context;
+use devopser_core::model::container::RestartRule;
 use devopser_core::{Error, ErrorKind, Result};
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
@@ -15,7 +16,7 @@ use futures::{StreamExt, TryStreamExt};
 use super::{Engine, absent_as_none};
 use crate::docker::model::{
     ContainerFacts, ContainerHealth, ContainerPhase, ContainerSpec, HealthSpec, Listed, LogChunk,
-    RawStats,
+    MountSpec, RawStats,
 };
 use crate::docker::time::parse_timestamp;
 
@@ -315,7 +316,13 @@ fn create_body(spec: &ContainerSpec) -> api::ContainerCreateBody {
                 .map(|(name, value)| format!("{name}={}", value.expose()))
                 .collect(),
         ),
+        entrypoint: spec.entrypoint.clone(),
         cmd: spec.command.clone(),
+        user: spec.user.clone(),
+        working_dir: spec.working_dir.clone(),
+        hostname: spec.hostname.clone(),
+        stop_signal: spec.stop_signal.clone(),
+        stop_timeout: spec.stop_grace.map(|grace| i64::from(whole_seconds(grace))),
         exposed_ports: exposed.clone().map(|port| vec![port]),
         healthcheck: spec.health.as_ref().map(health_config),
         host_config: Some(host_config(spec, exposed)),
@@ -350,16 +357,18 @@ fn host_config(spec: &ContainerSpec, exposed: Option<String>) -> api::HostConfig
         network_mode: Some(spec.network.clone()),
         port_bindings: exposed.map(|port| HashMap::from([(port, Some(vec![binding]))])),
         restart_policy: Some(api::RestartPolicy {
-            name: Some(api::RestartPolicyNameEnum::UNLESS_STOPPED),
+            name: Some(match spec.restart {
+                RestartRule::Never => api::RestartPolicyNameEnum::NO,
+                RestartRule::OnFailure => api::RestartPolicyNameEnum::ON_FAILURE,
+                _ => api::RestartPolicyNameEnum::UNLESS_STOPPED,
+            }),
             maximum_retry_count: None,
         }),
         cap_drop: Some(vec!["ALL".into()]),
-        cap_add: Some(
-            spec.capabilities
-                .iter()
-                .map(|name| (*name).to_owned())
-                .collect(),
-        ),
+        cap_add: Some(spec.capabilities.clone()),
+        readonly_rootfs: Some(spec.read_only),
+        shm_size: spec.shm_bytes.and_then(|bytes| i64::try_from(bytes).ok()),
+        tmpfs: Some(spec.tmpfs.clone().into_iter().collect()),
         security_opt: Some(vec!["no-new-privileges".into()]),
         log_config: Some(api::HostConfigLogConfig {
             typ: Some("json-file".into()),
@@ -368,28 +377,29 @@ fn host_config(spec: &ContainerSpec, exposed: Option<String>) -> api::HostConfig
                 ("max-file".to_owned(), "3".to_owned()),
             ])),
         }),
-        mounts: spec.volume.as_ref().map(|(source, target)| {
-            vec![api::Mount {
-                typ: Some(api::MountType::VOLUME),
-                source: Some(source.clone()),
-                target: Some(target.clone()),
-                ..Default::default()
-            }]
-        }),
+        mounts: Some(spec.mounts.iter().map(mount).collect()),
+        ..Default::default()
+    }
+}
+
+fn mount(mount: &MountSpec) -> api::Mount {
+    api::Mount {
+        typ: Some(api::MountType::VOLUME),
+        source: mount.volume.clone(),
+        target: Some(mount.path.clone()),
+        read_only: Some(mount.read_only),
         ..Default::default()
     }
 }
 
 fn health_config(health: &HealthSpec) -> api::HealthConfig {
     let nanos = |duration: Duration| i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX);
-    let mut test = vec!["CMD".to_owned()];
-    test.extend(health.command.iter().cloned());
     api::HealthConfig {
-        test: Some(test),
+        test: Some(health.test.clone()),
         interval: Some(nanos(health.interval)),
         timeout: Some(nanos(health.timeout)),
         start_period: Some(nanos(health.start_period)),
-        retries: Some(3),
+        retries: Some(i64::from(health.retries)),
         ..Default::default()
     }
 }
