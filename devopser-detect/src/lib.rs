@@ -42,7 +42,7 @@ pub use dockerfile::{Problem, check_dockerfile, dockerfile_policy, without_front
 pub use explain::explain;
 pub use generate::{DatabaseService, GenerateOptions, Generated, generate, is_single_page};
 pub use summary::{Summary, summary};
-pub use tree::{FileRead, FileTree, FolderTree, Limits, ListingTree, MemoryTree, SubTree};
+pub use tree::{FileRead, FileTree, FolderTree, Limits, Listing, ListingTree, MemoryTree, SubTree};
 pub use version::TABLE_DATE;
 
 use scan::Scan;
@@ -106,14 +106,18 @@ fn findings(scan: &Scan<'_>, report: &Report) -> Vec<Finding> {
 /// Detects what a folder on disk is, with the default limits.
 ///
 /// # Errors
-/// [`devopser_core::ErrorKind::InvalidInput`] when it is no folder, cannot be listed, or holds too many files.
+/// [`devopser_core::ErrorKind::InvalidInput`] when it is no folder, or cannot be listed.
 pub fn detect_folder(path: &Path) -> Result<Report> {
-    let tree = FolderTree::open(path)?;
+    let limits = Limits {
+        strict: false,
+        ..Limits::default()
+    };
+    let tree = FolderTree::open_with(path, limits)?;
     let mut report = detect(&tree);
     if tree.truncated() {
         report
             .warnings
-            .push("folders that lie very deep were left out".to_owned());
+            .push("the folder is very deep or very large: a part of it was left out".to_owned());
     }
     if tree.skipped() > 0 {
         report.warnings.push(format!("{} entries were left out: links that lead nowhere or outside, devices, or names that are not UTF-8", tree.skipped()));

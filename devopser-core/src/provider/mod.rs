@@ -73,4 +73,4 @@ pub use server_provider::{
 };
 pub use service_control::{LogOptions, ServiceControl};
 pub use source_builder::{SourceBuildRequest, SourceBuilder};
-pub use stack_detector::{FileRead, FileTree, StackDetector};
+pub use stack_detector::{FileRead, FileTree, Listing, StackDetector};

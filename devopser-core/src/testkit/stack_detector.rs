@@ -1,10 +1,11 @@
 //! What every [`StackDetector`](crate::provider::StackDetector) must do.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::{cases, check};
 use crate::Result;
-use crate::provider::{FileRead, FileTree, StackDetector};
+use crate::provider::{FileRead, FileTree, Listing, StackDetector};
 
 /// What the cases work on.
 #[derive(Clone, Copy, Debug)]
@@ -41,8 +42,16 @@ impl FileTree for Tree {
         &self.paths
     }
 
+    fn list(&self, folder: &str) -> Arc<Listing> {
+        Arc::new(Listing::of(&self.paths, folder))
+    }
+
     fn read(&self, path: &str) -> FileRead {
         self.files.get(path).cloned().unwrap_or(FileRead::Absent)
+    }
+
+    fn head(&self, path: &str, bytes: usize) -> FileRead {
+        self.read(path).cut(bytes)
     }
 }
 

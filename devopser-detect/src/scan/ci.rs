@@ -20,7 +20,7 @@ pub(crate) fn version(scan: &Scan<'_>, key: &str) -> Option<Pinned> {
     let mut values = BTreeSet::new();
     let mut found = None;
     for path in files.take(MAX_FILES) {
-        let text = scan.text(path).unwrap_or_default();
+        let text = scan.text(&path).unwrap_or_default();
         for (index, line) in text.lines().enumerate() {
             let bare = line.trim_start().trim_start_matches("- ");
             let Some(value) = bare.strip_prefix(&sign) else {
@@ -32,7 +32,7 @@ pub(crate) fn version(scan: &Scan<'_>, key: &str) -> Option<Pinned> {
             values.insert(value.clone());
             found = Some((
                 value,
-                Evidence::line(path, number, "the workflow builds with it"),
+                Evidence::line(path.clone(), number, "the workflow builds with it"),
             ));
         }
     }

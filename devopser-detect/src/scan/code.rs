@@ -8,17 +8,12 @@ use super::Scan;
 const MAX_FILES: usize = 60;
 
 /// Source files with one of the endings, near the root first; tests and examples left out.
-pub(crate) fn sources<'t>(scan: &Scan<'t>, endings: &[&str], depth: usize) -> Vec<&'t str> {
-    let mut found: Vec<&'t str> = scan
-        .paths()
-        .iter()
-        .map(String::as_str)
+pub(crate) fn sources<'t>(scan: &'t Scan<'_>, endings: &[&str], depth: usize) -> Vec<&'t str> {
+    scan.files(depth)
         .filter(|path| endings.iter().any(|ending| path.ends_with(ending)))
-        .filter(|path| path.matches('/').count() <= depth && !is_test(path) && !is_hidden(path))
-        .collect();
-    found.sort_by_key(|path| (path.matches('/').count(), *path));
-    found.truncate(MAX_FILES);
-    found
+        .filter(|path| !is_test(path) && !is_hidden(path))
+        .take(MAX_FILES)
+        .collect()
 }
 
 /// Settings of test tools, which name the ports of servers that they start for themselves.

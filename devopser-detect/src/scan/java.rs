@@ -22,8 +22,19 @@ pub(crate) struct Pom {
 }
 
 impl Pom {
-    /// Reads a pom.
-    pub(crate) fn read(scan: &Scan<'_>, path: &str) -> Option<Self> {
+    /// A pom, parsed once.
+    pub(crate) fn read(scan: &Scan<'_>, path: &str) -> Option<Rc<Self>> {
+        if let Some(known) = scan.poms.borrow().get(path) {
+            return known.clone();
+        }
+        let found = Self::parse(scan, path).map(Rc::new);
+        scan.poms
+            .borrow_mut()
+            .insert(path.to_owned(), found.clone());
+        found
+    }
+
+    fn parse(scan: &Scan<'_>, path: &str) -> Option<Self> {
         let text = scan.text(path)?;
         let mut found = Self {
             path: path.to_owned(),

@@ -11,6 +11,7 @@ pub(crate) mod platform;
 pub(crate) mod procfile;
 pub(crate) mod python;
 pub(crate) mod ruby;
+mod search;
 pub(crate) mod versions;
 pub(crate) mod xml;
 
@@ -34,7 +35,8 @@ pub(crate) struct Scan<'t> {
     texts: RefCell<HashMap<String, Option<Rc<str>>>>,
     values: RefCell<HashMap<String, Option<Rc<Value>>>>,
     warnings: RefCell<Vec<String>>,
-    root_files: OnceCell<Vec<String>>,
+    search: search::Search,
+    poms: RefCell<HashMap<String, Option<Rc<java::Pom>>>>,
     pub(crate) package: OnceCell<Option<Rc<node::Package>>>,
     pub(crate) python: OnceCell<Rc<python::Requirements>>,
 }
@@ -48,7 +50,8 @@ impl<'t> Scan<'t> {
             texts: RefCell::default(),
             values: RefCell::default(),
             warnings: RefCell::default(),
-            root_files: OnceCell::new(),
+            search: search::Search::default(),
+            poms: RefCell::default(),
             package: OnceCell::new(),
             python: OnceCell::new(),
         }
@@ -86,15 +89,14 @@ impl<'t> Scan<'t> {
         self.tree
     }
 
-    pub(crate) fn paths(&self) -> &'t [String] {
-        self.tree.paths()
-    }
-
     /// Whether there is a file of that path.
     pub(crate) fn has(&self, path: &str) -> bool {
-        self.paths()
-            .binary_search_by(|known| known.as_str().cmp(path))
-            .is_ok()
+        let folder = folder_of(path);
+        if folder.is_empty() {
+            return is_in(&self.top().files, path);
+        }
+        let top = folder.split('/').next().unwrap_or_default();
+        self.top().folders.iter().any(|known| known == top) && is_in(&self.list(folder).files, path)
     }
 
     /// The first of the paths that is there.
@@ -102,63 +104,42 @@ impl<'t> Scan<'t> {
         candidates.iter().copied().find(|path| self.has(path))
     }
 
+    /// Whether the root holds the manifest of a stack.
+    pub(crate) fn has_manifest(&self) -> bool {
+        self.first(crate::services::MANIFESTS)
+            .is_some_and(|name| !["index.html", "Dockerfile"].contains(&name))
+    }
+
     /// Whether any file lies below the folder (named without a trailing `/`).
     pub(crate) fn has_folder(&self, folder: &str) -> bool {
         self.under(folder).next().is_some()
     }
 
-    /// The paths below a folder, at any depth.
-    pub(crate) fn under<'a>(&'a self, folder: &str) -> impl Iterator<Item = &'t str> + use<'t> {
-        let prefix = format!("{folder}/");
-        let paths = self.paths();
-        let start = paths.partition_point(|path| *path < prefix);
-        paths[start..]
-            .iter()
-            .map(String::as_str)
-            .take_while(move |path| path.starts_with(&prefix))
-    }
-
     /// The files that lie in the root itself.
     pub(crate) fn root_files(&self) -> &[String] {
-        self.root_files.get_or_init(|| {
-            self.paths()
-                .iter()
-                .filter(|path| !path.contains('/'))
-                .cloned()
-                .collect()
-        })
+        &self.top().files
     }
 
     /// The files of the root that end so.
     pub(crate) fn root_with<'a>(&'a self, ending: &'a str) -> impl Iterator<Item = &'a str> {
-        self.root_files()
-            .iter()
-            .map(String::as_str)
-            .filter(move |path| path.ends_with(ending))
+        let files = self.root_files().iter().map(String::as_str);
+        files.filter(move |path| path.ends_with(ending))
     }
 
     /// Files with the name, nearest to the root first, at most `depth` folders down.
-    pub(crate) fn named<'a>(&self, name: &'a str, depth: usize) -> Vec<&'t str> {
-        let mut found: Vec<&str> = self
-            .paths()
-            .iter()
-            .map(String::as_str)
-            .filter(|path| base_name(path) == name && path.matches('/').count() <= depth)
-            .collect();
-        found.sort_by_key(|path| path.matches('/').count());
-        found
+    pub(crate) fn named(&self, name: &str, depth: usize) -> Vec<&str> {
+        let is_named = |path: &str| {
+            let folder = path.strip_suffix(name);
+            folder.is_some_and(|folder| folder.is_empty() || folder.ends_with('/'))
+        };
+        self.files(depth).filter(|path| is_named(path)).collect()
     }
 
     /// Files that end so, nearest to the root first, at most `depth` folders down.
-    pub(crate) fn ending<'a>(&self, ending: &'a str, depth: usize) -> Vec<&'t str> {
-        let mut found: Vec<&str> = self
-            .paths()
-            .iter()
-            .map(String::as_str)
-            .filter(|path| path.ends_with(ending) && path.matches('/').count() <= depth)
-            .collect();
-        found.sort_by_key(|path| path.matches('/').count());
-        found
+    pub(crate) fn ending(&self, ending: &str, depth: usize) -> Vec<&str> {
+        self.files(depth)
+            .filter(|path| path.ends_with(ending))
+            .collect()
     }
 
     /// A file as text; bytes that are not UTF-8 are replaced. `None` when it is absent, too large or not fetched.
@@ -166,11 +147,11 @@ impl<'t> Scan<'t> {
         if let Some(known) = self.texts.borrow().get(path) {
             return known.clone();
         }
+        if !self.has(path) {
+            return None;
+        }
         let text = match self.tree.read(path) {
-            FileRead::Present(bytes) => {
-                let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
-                Some(Rc::from(String::from_utf8_lossy(bytes)))
-            }
+            FileRead::Present(bytes) => Some(decoded(&bytes)),
             FileRead::TooLarge => {
                 self.warn(format!("{path} is too large to be read"));
                 None
@@ -181,6 +162,14 @@ impl<'t> Scan<'t> {
             .borrow_mut()
             .insert(path.to_owned(), text.clone());
         text
+    }
+
+    /// The beginning of a file as text, for lock files.
+    pub(crate) fn head(&self, path: &str) -> Option<Rc<str>> {
+        match self.has(path).then(|| self.tree.head(path, HEAD))? {
+            FileRead::Present(bytes) => Some(decoded(&bytes)),
+            _ => None,
+        }
     }
 
     /// A JSON file, comments and trailing commas allowed.
@@ -254,6 +243,9 @@ impl<'t> Scan<'t> {
     }
 }
 
+/// How much of a file its beginning is.
+const HEAD: usize = 1024;
+
 /// How deep flow collections may nest in YAML.
 const MAX_FLOW_DEPTH: usize = 200;
 
@@ -269,6 +261,22 @@ fn flow_depth(text: &str) -> usize {
         deepest = deepest.max(depth);
     }
     deepest
+}
+
+/// Bytes as text, without a byte order mark; what is not UTF-8 is replaced.
+fn decoded(bytes: &[u8]) -> Rc<str> {
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Rc::from(text),
+        Err(_) => Rc::from(String::from_utf8_lossy(bytes)),
+    }
+}
+
+/// Whether a sorted list has the path.
+fn is_in(sorted: &[String], path: &str) -> bool {
+    sorted
+        .binary_search_by(|known| known.as_str().cmp(path))
+        .is_ok()
 }
 
 /// The line, from 1, on which `needle` first stands.

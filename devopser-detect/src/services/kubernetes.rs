@@ -1,10 +1,10 @@
 //! Kubernetes manifests that name what runs: a Deployment with the name of a folder is that folder's service.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use devopser_core::model::report::Evidence;
 
-use crate::scan::{Scan, line_at};
+use crate::scan::{Scan, base_name, line_at};
 
 /// How many manifests are read.
 const MAX_FILES: usize = 60;
@@ -31,8 +31,12 @@ const FOLDERS: &[&str] = &[
 /// after.
 pub(super) fn find(scan: &Scan<'_>) -> BTreeMap<String, Evidence> {
     let mut found = BTreeMap::new();
-    let paths = scan.paths().iter().filter(|path| is_manifest(path));
-    for path in paths.take(MAX_FILES) {
+    let kept = scan
+        .folders(2)
+        .filter(|folder| FOLDERS.contains(&base_name(folder).to_ascii_lowercase().as_str()));
+    let files = kept.flat_map(|folder| scan.under(folder).take(MAX_FILES * 4));
+    let files: BTreeSet<String> = files.filter(|path| is_manifest(path)).collect();
+    for path in files.iter().take(MAX_FILES) {
         let Some(text) = scan.text(path) else {
             continue;
         };

@@ -17,7 +17,7 @@ use crate::tree::SubTree;
 const MAX: usize = 64;
 
 /// Files that say that a folder is something of its own.
-const MANIFESTS: &[&str] = &[
+pub(crate) const MANIFESTS: &[&str] = &[
     "package.json",
     "requirements.txt",
     "pyproject.toml",
@@ -341,19 +341,21 @@ fn folders(scan: &Scan<'_>, into: &mut BTreeMap<String, Vec<Evidence>>) {
 }
 
 /// Folders with a manifest in them: those of the root, and those below a folder that holds several.
-fn with_manifests<'t>(scan: &Scan<'t>) -> (BTreeMap<&'t str, &'t str>, BTreeMap<&'t str, &'t str>) {
+fn with_manifests<'t>(
+    scan: &'t Scan<'_>,
+) -> (BTreeMap<&'t str, &'t str>, BTreeMap<&'t str, &'t str>) {
     let (mut children, mut grandchildren) = (BTreeMap::new(), BTreeMap::new());
-    for path in scan.paths() {
+    for path in scan.files(2) {
         let (folder, name) = (folder_of(path), base_name(path));
         if folder.is_empty() || !(MANIFESTS.contains(&name) || name.ends_with(".csproj")) {
             continue;
         }
         match folder.split_once('/') {
             None => {
-                children.entry(folder).or_insert(path.as_str());
+                children.entry(folder).or_insert(path);
             }
             Some((parent, rest)) if !rest.contains('/') && PARENTS.contains(&parent) => {
-                grandchildren.entry(folder).or_insert(path.as_str());
+                grandchildren.entry(folder).or_insert(path);
             }
             Some(_) => {}
         }

@@ -7,7 +7,7 @@ use devopser_core::model::report::Evidence;
 use serde_json::Value;
 
 use super::{MAX, add, clean};
-use crate::scan::{Scan, folder_of};
+use crate::scan::{Scan, base_name, folder_of};
 
 /// Members of the workspaces of npm, yarn, bun, pnpm, lerna, Cargo and Go.
 pub(super) fn find(scan: &Scan<'_>, into: &mut BTreeMap<String, Vec<Evidence>>) {
@@ -64,20 +64,33 @@ fn globs(scan: &Scan<'_>) -> Vec<(String, &'static str, &'static str)> {
     found
 }
 
-/// The folders below the tree that a workspace's glob names: those with the manifest in them.
+/// The folders below the tree that a workspace's glob names: those with the manifest in them. Only folders that fit
+/// the glob so far are listed.
 fn expand(scan: &Scan<'_>, glob: &str, manifest: &str) -> Vec<String> {
     let Some(glob) = clean(glob) else {
         return Vec::new();
     };
     let parts: Vec<&str> = glob.split('/').collect();
-    scan.named(manifest, 5)
-        .into_iter()
-        .map(folder_of)
-        .filter(|folder| {
-            !folder.is_empty() && matches(&parts, &folder.split('/').collect::<Vec<_>>())
-        })
-        .map(str::to_owned)
-        .collect()
+    if parts.contains(&"**") {
+        let found = scan.named(manifest, 5).into_iter().map(folder_of);
+        return found
+            .filter(|folder| {
+                !folder.is_empty() && matches(&parts, &folder.split('/').collect::<Vec<_>>())
+            })
+            .map(str::to_owned)
+            .collect();
+    }
+    let mut found = vec![String::new()];
+    for part in parts {
+        let below = found.iter().map(|folder| scan.list(folder));
+        found = below
+            .flat_map(|listing| listing.folders.clone())
+            .filter(|folder| matches(&[part], &[base_name(folder)]))
+            .take(MAX * 4)
+            .collect();
+    }
+    found.retain(|folder| scan.has(&format!("{folder}/{manifest}")));
+    found
 }
 
 /// `*` stands for one folder, `**` for any number.

@@ -198,7 +198,13 @@ pub(crate) fn of_node(scan: &Scan<'_>, package: &Package) -> Fact<Vec<Database>>
             needs.add(*database, scan.in_package(dep, format!("depends on {dep}")));
         }
     }
-    for path in scan.named("schema.prisma", 3) {
+    // A schema is of use to an app that depends on Prisma; in a workspace another member may.
+    let depends = ["prisma", "@prisma/client"]
+        .iter()
+        .any(|name| package.has(name));
+    let is_workspace = !package.workspaces().is_empty() || scan.has("pnpm-workspace.yaml");
+    let depth = if depends || is_workspace { 3 } else { 1 };
+    for path in scan.named("schema.prisma", depth) {
         prisma(scan, path, &mut needs);
     }
     needs.confirm_by_env(scan);

@@ -101,8 +101,8 @@ impl Stack for DotNet {
 }
 
 /// Every project, the one that is most likely the app first.
-fn projects<'t>(scan: &Scan<'t>) -> Vec<Project<'t>> {
-    let paths = code::sources(scan, ENDINGS, 4).into_iter();
+fn projects<'t>(scan: &'t Scan<'_>) -> Vec<Project<'t>> {
+    let paths = code::sources(scan, ENDINGS, depth(scan)).into_iter();
     let mut projects: Vec<Project<'_>> = paths.filter_map(|path| read(scan, path)).collect();
     projects.sort_by_key(|project| {
         (
@@ -112,6 +112,24 @@ fn projects<'t>(scan: &Scan<'t>) -> Vec<Project<'t>> {
         )
     });
     projects
+}
+
+/// How deep projects are looked for: a root that has the manifest of another stack and nothing of .NET holds none
+/// that would be the app.
+fn depth(scan: &Scan<'_>) -> usize {
+    let signs = [
+        "global.json",
+        "nuget.config",
+        "NuGet.Config",
+        "NuGet.config",
+    ];
+    let is_sign = |path: &&str| {
+        [".sln", ".slnx", ".slnf", ".props", ".csproj", ".fsproj"]
+            .iter()
+            .any(|ending| path.ends_with(ending))
+    };
+    let of_net = scan.first(&signs).is_some() || scan.root_with("").any(|path| is_sign(&path));
+    if of_net || !scan.has_manifest() { 4 } else { 1 }
 }
 
 /// Programs of one file (<https://learn.microsoft.com/dotnet/core/sdk/file-based-apps>).

@@ -221,8 +221,8 @@ fn main_package(scan: &Scan<'_>, module: Option<&GoMod>) -> Option<(String, Evid
         let Some(text) = scan.text(path) else {
             continue;
         };
-        if text.lines().any(|line| line.trim_end() == "package main")
-            && text.contains("func main()")
+        if text.contains("func main()")
+            && text.lines().any(|line| line.trim_end() == "package main")
         {
             mains.push((
                 folder,

@@ -79,9 +79,12 @@ impl Stack for Rust {
         {
             detection.framework = fact(row.0, 88, evidence.clone());
         }
-        detection.port = Some(listens_on(scan, framework.as_ref().map(|(row, _)| **row)));
         detection.databases = Some(needs(scan, &members));
         let program = program(scan, &members, framework.as_ref().map(|(row, _)| row.1));
+        // A library listens nowhere.
+        if program.is_some() || !scan.has("src/lib.rs") {
+            detection.port = Some(listens_on(scan, framework.as_ref().map(|(row, _)| **row)));
+        }
         let strength = match (&program, &framework) {
             (Some(_), Some(_)) => Strength::Framework,
             (Some(_), None) | (None, Some(_)) => Strength::Manifest,
@@ -256,7 +259,7 @@ fn framework(
 
 /// Programs that Cargo finds by itself: `src/bin/NAME.rs` and `src/bin/NAME/main.rs`
 /// (<https://doc.rust-lang.org/cargo/reference/cargo-targets.html#target-auto-discovery>).
-fn found_bins<'t>(scan: &Scan<'t>, folder: &str) -> Vec<&'t str> {
+fn found_bins(scan: &Scan<'_>, folder: &str) -> Vec<String> {
     let prefix = if folder.is_empty() {
         "src/bin".to_owned()
     } else {
@@ -267,6 +270,7 @@ fn found_bins<'t>(scan: &Scan<'t>, folder: &str) -> Vec<&'t str> {
         rest.strip_suffix("/main.rs")
             .or_else(|| rest.strip_suffix(".rs"))
             .filter(|name| !name.contains('/'))
+            .map(str::to_owned)
     });
     files.take(50).collect()
 }
@@ -287,11 +291,8 @@ fn program(
             continue;
         };
         let folder = folder_of(&member.path);
-        let main = if folder.is_empty() {
-            "src/main.rs".to_owned()
-        } else {
-            format!("{folder}/src/main.rs")
-        };
+        let main = format!("{folder}/src/main.rs");
+        let main = main.trim_start_matches('/');
         let bins: Vec<&str> = member
             .manifest
             .get("bin")
@@ -301,12 +302,13 @@ fn program(
             .filter_map(|bin| bin.get("name")?.as_str())
             .collect();
         let mut bins = bins;
-        bins.extend(found_bins(scan, folder));
+        let found = found_bins(scan, folder);
+        bins.extend(found.iter().map(String::as_str));
         let default = member
             .manifest
             .pointer("/package/default-run")
             .and_then(Value::as_str);
-        if bins.is_empty() && !scan.has(&main) {
+        if bins.is_empty() && !scan.has(main) {
             continue;
         }
         let binary = default

@@ -80,8 +80,11 @@ fn join(folder: &str, name: &str) -> String {
     }
 }
 
-/// The only `index.html` of the tree's first two levels.
+/// The only `index.html` of the tree's first two levels, where no manifest in the root says what the tree is.
 fn anywhere(scan: &Scan<'_>) -> Option<String> {
+    if scan.has_manifest() {
+        return None;
+    }
     let pages = scan.named("index.html", 2);
     match pages.as_slice() {
         [only] => Some(folder_of(only).to_owned()),

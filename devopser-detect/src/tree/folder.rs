@@ -1,14 +1,14 @@
-//! [`FolderTree`]: a folder on disk, walked once, read with care.
+//! [`FolderTree`]: a folder on disk. Folders are listed and files read when something asks for them, once.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use devopser_core::{Error, ErrorKind, Result};
 
-use super::{FileRead, FileTree, is_pruned};
+use super::{FileRead, FileTree, Listing, is_pruned};
 
 /// How much of a folder is looked at.
 #[derive(Clone, Copy, Debug)]
@@ -19,9 +19,13 @@ pub struct Limits {
     pub max_depth: usize,
     /// The largest file that is read, in bytes. Default: 1 MiB.
     pub max_bytes: u64,
-    /// Whether more files than `max_files` are an error; otherwise the listing ends there. Default: `true`.
+    /// Whether more files than `max_files` are an error: the whole folder is walked when it is opened. Otherwise it
+    /// is listed as far as something asks, and the listing ends at the limit. Default: `true`.
     pub strict: bool,
 }
+
+/// What is read of a file at once.
+const SMALL: usize = 16 << 10;
 
 impl Default for Limits {
     fn default() -> Self {
@@ -34,18 +38,28 @@ impl Default for Limits {
     }
 }
 
-/// A folder on disk. Listed when it is opened; each file is read at most once.
+/// A folder on disk. Each of its folders is listed, and each file read, at most once.
 ///
 /// Links to folders are not followed; links to files only where they end inside the folder. Names that are not
 /// UTF-8 are left out and counted.
 #[derive(Debug)]
 pub struct FolderTree {
     root: PathBuf,
-    paths: Vec<String>,
     limits: Limits,
-    truncated: bool,
+    paths: OnceLock<Vec<String>>,
+    seen: Mutex<Seen>,
+}
+
+/// What was looked at so far.
+#[derive(Debug, Default)]
+struct Seen {
+    listings: HashMap<String, Arc<Listing>>,
+    files: HashMap<String, FileRead>,
+    /// Files that are links.
+    links: HashSet<String>,
+    listed: usize,
     skipped: usize,
-    cache: Mutex<HashMap<String, FileRead>>,
+    truncated: bool,
 }
 
 impl FolderTree {
@@ -64,106 +78,214 @@ impl FolderTree {
     /// too many files.
     pub fn open_with(root: &Path, limits: Limits) -> Result<Self> {
         let root = fs::canonicalize(root).map_err(|error| unusable(root, &error.to_string()))?;
-        if !root.is_dir() {
-            return Err(unusable(&root, "it is not a folder"));
-        }
-        let mut walk = Walk {
-            root: &root,
-            limits,
-            paths: Vec::new(),
-            skipped: 0,
-            truncated: false,
-        };
-        walk.run()?;
-        let Walk {
-            mut paths,
-            skipped,
-            truncated,
-            ..
-        } = walk;
-        paths.sort_unstable();
-        Ok(Self {
+        let mut seen = Seen::default();
+        let top = list(&root, "", &limits, &mut seen).map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotADirectory => unusable(&root, "it is not a folder"),
+            _ => unusable(&root, &error.to_string()),
+        })?;
+        seen.listings.insert(String::new(), Arc::new(top));
+        let tree = Self {
             root,
-            paths,
             limits,
-            truncated,
-            skipped,
-            cache: Mutex::default(),
-        })
-    }
-
-    /// Whether the listing ended at a limit, so that files may be missing.
-    #[must_use]
-    pub const fn truncated(&self) -> bool {
-        self.truncated
-    }
-
-    /// How many entries were left out: names that are not UTF-8, links that lead outside, devices and sockets.
-    #[must_use]
-    pub const fn skipped(&self) -> usize {
-        self.skipped
-    }
-
-    fn load(&self, path: &str) -> FileRead {
-        if self
-            .paths
-            .binary_search_by(|known| known.as_str().cmp(path))
-            .is_err()
-        {
-            return FileRead::Absent;
+            paths: OnceLock::new(),
+            seen: Mutex::new(seen),
+        };
+        if limits.strict {
+            tree.paths();
+            if tree.seen().listed > limits.max_files {
+                let why = format!(
+                    "it holds more than {} files (node_modules and the like not counted)",
+                    limits.max_files
+                );
+                return Err(unusable(&tree.root, &why));
+            }
         }
+        Ok(tree)
+    }
+
+    /// Whether a listing so far ended at a limit, so that files may be missing.
+    #[must_use]
+    pub fn truncated(&self) -> bool {
+        self.seen().truncated
+    }
+
+    /// How many entries were left out so far: names that are not UTF-8, links that lead outside, devices and sockets.
+    #[must_use]
+    pub fn skipped(&self) -> usize {
+        self.seen().skipped
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Every file, breadth first, so that a limit cuts off what lies deepest.
+    fn walk(&self) -> Vec<String> {
+        let mut paths = Vec::new();
+        let mut queue = VecDeque::from([self.list("")]);
+        while let Some(listing) = queue.pop_front() {
+            paths.extend(listing.files.iter().cloned());
+            queue.extend(listing.folders.iter().map(|folder| self.list(folder)));
+        }
+        if paths.len() > self.limits.max_files {
+            paths.truncate(self.limits.max_files);
+            self.seen().truncated = true;
+        }
+        paths.sort_unstable();
+        paths
+    }
+
+    /// Whether the listings, from the root down, name this file; and whether it is a link.
+    fn names(&self, path: &str) -> Option<bool> {
+        let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+        let listing = self.list(folder);
+        let found = listing
+            .files
+            .binary_search_by(|known| known.as_str().cmp(path));
+        found.ok()?;
+        Some(self.seen().links.contains(path))
+    }
+
+    /// Where a file of the listings lies on disk.
+    fn located(&self, path: &str) -> Option<PathBuf> {
+        let is_link = self.names(path)?;
         let full = self.root.join(path);
-        let Ok(real) = fs::canonicalize(&full) else {
-            return FileRead::Absent;
-        };
-        if !real.starts_with(&self.root) {
-            return FileRead::Absent;
-        }
-        let Ok(meta) = fs::metadata(&real) else {
-            return FileRead::Absent;
-        };
-        if !meta.is_file() {
-            return FileRead::Absent;
-        }
-        if meta.len() > self.limits.max_bytes {
-            return FileRead::TooLarge;
-        }
-        let Ok(file) = fs::File::open(&real) else {
-            return FileRead::Absent;
-        };
-        let mut content = Vec::with_capacity(usize::try_from(meta.len()).unwrap_or(0));
-        match file
-            .take(self.limits.max_bytes + 1)
-            .read_to_end(&mut content)
-        {
-            Ok(read) if read as u64 > self.limits.max_bytes => FileRead::TooLarge,
-            Ok(_) => FileRead::Present(Arc::from(content)),
-            Err(_) => FileRead::Absent,
-        }
+        // A link's end is looked at again: it may have changed since it was listed.
+        (!is_link || links_inside(&self.root, &full)).then_some(full)
     }
 }
 
 impl FileTree for FolderTree {
     fn paths(&self) -> &[String] {
-        &self.paths
+        self.paths.get_or_init(|| self.walk())
+    }
+
+    fn list(&self, folder: &str) -> Arc<Listing> {
+        if let Some(known) = self.seen().listings.get(folder) {
+            return Arc::clone(known);
+        }
+        let above = folder.rsplit_once('/').map_or("", |(above, _)| above);
+        if !self.list(above).folders.iter().any(|known| known == folder) {
+            return Arc::default();
+        }
+        let mut seen = self.seen();
+        let deep = folder.matches('/').count() >= self.limits.max_depth;
+        let found = if deep || seen.listed > self.limits.max_files {
+            seen.truncated = true;
+            Listing::default()
+        } else {
+            list(&self.root, folder, &self.limits, &mut seen).unwrap_or_else(|_| {
+                seen.skipped += 1;
+                Listing::default()
+            })
+        };
+        let found = Arc::new(found);
+        seen.listings.insert(folder.to_owned(), Arc::clone(&found));
+        found
     }
 
     fn read(&self, path: &str) -> FileRead {
-        let known = self
-            .cache
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(path)
-            .cloned();
-        if let Some(known) = known {
-            return known;
+        if let Some(known) = self.seen().files.get(path) {
+            return known.clone();
         }
-        let read = self.load(path);
-        self.cache
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(path.to_owned(), read.clone());
+        let read = match self.located(path) {
+            Some(full) => content(&full, self.limits.max_bytes),
+            None => FileRead::Absent,
+        };
+        self.seen().files.insert(path.to_owned(), read.clone());
         read
+    }
+
+    fn head(&self, path: &str, bytes: usize) -> FileRead {
+        self.located(path)
+            .map_or(FileRead::Absent, |full| beginning(&full, bytes))
+    }
+}
+
+/// Lists a folder on disk.
+fn list(root: &Path, folder: &str, limits: &Limits, seen: &mut Seen) -> std::io::Result<Listing> {
+    let mut found = Listing::default();
+    for entry in fs::read_dir(root.join(folder))? {
+        let Ok(entry) = entry else { continue };
+        add(root, &entry, folder, &mut found, seen);
+        if seen.listed + found.files.len() > limits.max_files {
+            seen.truncated = true;
+            break;
+        }
+    }
+    seen.listed += found.files.len();
+    found.sort();
+    Ok(found)
+}
+
+fn add(root: &Path, entry: &fs::DirEntry, folder: &str, found: &mut Listing, seen: &mut Seen) {
+    let name = entry.file_name();
+    let (Some(name), Ok(kind)) = (name.to_str(), entry.file_type()) else {
+        seen.skipped += 1;
+        return;
+    };
+    if kind.is_dir() && is_pruned(name) {
+        return;
+    }
+    let mut path = String::with_capacity(folder.len() + 1 + name.len());
+    if !folder.is_empty() {
+        path.push_str(folder);
+        path.push('/');
+    }
+    path.push_str(name);
+    if kind.is_dir() {
+        found.folders.push(path);
+    } else if kind.is_file() {
+        found.files.push(path);
+    } else if kind.is_symlink() && links_inside(root, &entry.path()) {
+        seen.links.insert(path.clone());
+        found.files.push(path);
+    } else {
+        seen.skipped += 1;
+    }
+}
+
+fn links_inside(root: &Path, link: &Path) -> bool {
+    fs::canonicalize(link).is_ok_and(|target| target.starts_with(root) && target.is_file())
+}
+
+/// A file's bytes; [`FileRead::TooLarge`] where there are more than `limit`.
+///
+/// Most files fit into one read: a regular file that gives less than was asked for has ended.
+fn content(path: &Path, limit: u64) -> FileRead {
+    let Ok(mut file) = fs::File::open(path) else {
+        return FileRead::Absent;
+    };
+    let mut first = [0; SMALL];
+    let length = match file.read(&mut first) {
+        Ok(length) if length as u64 > limit => return FileRead::TooLarge,
+        Ok(length) if length < SMALL => return FileRead::Present(Arc::from(&first[..length])),
+        Ok(length) => length,
+        Err(_) => return FileRead::Absent,
+    };
+    let size = file.metadata().map_or(0, |meta| meta.len());
+    if size > limit {
+        return FileRead::TooLarge;
+    }
+    let mut content = Vec::with_capacity(usize::try_from(size).unwrap_or(0) + 1);
+    content.extend_from_slice(&first[..length]);
+    let rest = (limit + 1).saturating_sub(length as u64);
+    match file.take(rest).read_to_end(&mut content) {
+        Ok(_) if content.len() as u64 > limit => FileRead::TooLarge,
+        Ok(_) => FileRead::Present(Arc::from(content)),
+        Err(_) => FileRead::Absent,
+    }
+}
+
+/// The first bytes of a file.
+fn beginning(path: &Path, bytes: usize) -> FileRead {
+    let Ok(file) = fs::File::open(path) else {
+        return FileRead::Absent;
+    };
+    let mut content = Vec::with_capacity(bytes);
+    match file.take(bytes as u64).read_to_end(&mut content) {
+        Ok(_) => FileRead::Present(Arc::from(content)),
+        Err(_) => FileRead::Absent,
     }
 }
 
@@ -172,83 +294,4 @@ fn unusable(root: &Path, why: &str) -> Error {
         ErrorKind::InvalidInput,
         format!("the folder {} cannot be used: {why}", root.display()),
     )
-}
-
-/// One walk, breadth first, so that a limit cuts off what lies deepest.
-struct Walk<'r> {
-    root: &'r Path,
-    limits: Limits,
-    paths: Vec<String>,
-    skipped: usize,
-    truncated: bool,
-}
-
-impl Walk<'_> {
-    fn run(&mut self) -> Result<()> {
-        let mut queue = VecDeque::from([(String::new(), 0_usize)]);
-        while let Some((folder, depth)) = queue.pop_front() {
-            let entries = match fs::read_dir(self.root.join(&folder)) {
-                Ok(entries) => entries,
-                Err(error) if depth == 0 => return Err(unusable(self.root, &error.to_string())),
-                Err(_) => {
-                    self.skipped += 1;
-                    continue;
-                }
-            };
-            let mut folders = Vec::new();
-            for entry in entries {
-                let Ok(entry) = entry else { continue };
-                self.entry(&entry, &folder, &mut folders);
-                if self.paths.len() > self.limits.max_files {
-                    return self.over();
-                }
-            }
-            if depth < self.limits.max_depth {
-                folders.sort_unstable();
-                queue.extend(folders.into_iter().map(|folder| (folder, depth + 1)));
-            } else if !folders.is_empty() {
-                self.truncated = true;
-            }
-        }
-        Ok(())
-    }
-
-    fn entry(&mut self, entry: &fs::DirEntry, folder: &str, folders: &mut Vec<String>) {
-        let name = entry.file_name();
-        let (Some(name), Ok(kind)) = (name.to_str(), entry.file_type()) else {
-            self.skipped += 1;
-            return;
-        };
-        let path = if folder.is_empty() {
-            name.to_owned()
-        } else {
-            format!("{folder}/{name}")
-        };
-        if kind.is_dir() {
-            if !is_pruned(name) {
-                folders.push(path);
-            }
-        } else if kind.is_file() || (kind.is_symlink() && self.links_inside(&entry.path())) {
-            self.paths.push(path);
-        } else {
-            self.skipped += 1;
-        }
-    }
-
-    fn links_inside(&self, link: &Path) -> bool {
-        fs::canonicalize(link).is_ok_and(|target| target.starts_with(self.root) && target.is_file())
-    }
-
-    fn over(&mut self) -> Result<()> {
-        if self.limits.strict {
-            let why = format!(
-                "it holds more than {} files (node_modules and the like not counted)",
-                self.limits.max_files
-            );
-            return Err(unusable(self.root, &why));
-        }
-        self.paths.truncate(self.limits.max_files);
-        self.truncated = true;
-        Ok(())
-    }
 }

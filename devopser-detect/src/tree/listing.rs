@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{FileRead, FileTree, is_kept};
+use super::{FileRead, FileTree, Listing, is_kept};
 
 /// The listing of a remote repository plus the files that were fetched, so that it is detected without a clone.
 #[derive(Clone, Debug, Default)]
@@ -62,6 +62,10 @@ impl FileTree for ListingTree {
         &self.paths
     }
 
+    fn list(&self, folder: &str) -> Arc<Listing> {
+        Arc::new(Listing::of(&self.paths, folder))
+    }
+
     fn read(&self, path: &str) -> FileRead {
         if let Some(content) = self.fetched.get(path) {
             return FileRead::Present(Arc::clone(content));
@@ -73,6 +77,10 @@ impl FileTree for ListingTree {
             Ok(_) => FileRead::NotFetched,
             Err(_) => FileRead::Absent,
         }
+    }
+
+    fn head(&self, path: &str, bytes: usize) -> FileRead {
+        self.read(path).cut(bytes)
     }
 }
 

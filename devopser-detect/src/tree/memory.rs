@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{FileRead, FileTree, is_kept};
+use super::{FileRead, FileTree, Listing, is_kept};
 
 /// A tree that was given as paths and contents; for tests, archives and hosts that hold the files already.
 #[derive(Clone, Debug, Default)]
@@ -41,10 +41,18 @@ impl FileTree for MemoryTree {
         &self.paths
     }
 
+    fn list(&self, folder: &str) -> Arc<Listing> {
+        Arc::new(Listing::of(&self.paths, folder))
+    }
+
     fn read(&self, path: &str) -> FileRead {
         self.files.get(path).map_or(FileRead::Absent, |content| {
             FileRead::Present(Arc::clone(content))
         })
+    }
+
+    fn head(&self, path: &str, bytes: usize) -> FileRead {
+        self.read(path).cut(bytes)
     }
 }
 

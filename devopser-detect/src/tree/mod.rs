@@ -5,7 +5,7 @@ mod listing;
 mod memory;
 mod sub;
 
-pub use devopser_core::provider::{FileRead, FileTree};
+pub use devopser_core::provider::{FileRead, FileTree, Listing};
 pub use folder::{FolderTree, Limits};
 pub use listing::ListingTree;
 pub use memory::MemoryTree;

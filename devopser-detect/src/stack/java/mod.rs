@@ -4,6 +4,8 @@ mod assembly;
 mod release;
 mod settings;
 
+use std::rc::Rc;
+
 use devopser_core::model::report::{Detection, Evidence, Fact};
 
 use super::{Stack, fact, found};
@@ -32,7 +34,7 @@ const FRAMEWORKS: &[(&str, &str, u16)] = &[
 
 /// How the app is built.
 enum Build {
-    Maven(Box<Pom>),
+    Maven(Rc<Pom>),
     Gradle(Gradle),
     Sbt,
     Clojure,
@@ -98,7 +100,7 @@ impl Stack for Java {
         );
         let strength = match (
             &framework,
-            scan.paths().iter().any(|path| path.contains("src/main/")),
+            scan.has_folder("src/main") || scan.files(5).any(|path| path.contains("src/main/")),
         ) {
             (Some(_), true) => Strength::Entry,
             (Some(_), false) => Strength::Framework,
@@ -112,10 +114,8 @@ fn build(scan: &Scan<'_>) -> Option<Build> {
     let pom = Pom::read(scan, "pom.xml");
     let gradle = Gradle::read(scan);
     match (pom, gradle) {
-        (Some(pom), None) => Some(Build::Maven(Box::new(pom))),
-        (Some(pom), Some(_)) if !scan.has("gradlew") || scan.has("mvnw") => {
-            Some(Build::Maven(Box::new(pom)))
-        }
+        (Some(pom), None) => Some(Build::Maven(pom)),
+        (Some(pom), Some(_)) if !scan.has("gradlew") || scan.has("mvnw") => Some(Build::Maven(pom)),
         (_, Some(gradle)) => Some(Build::Gradle(gradle)),
         (None, None) => {
             if let Some(path) = scan.first(&["settings.gradle.kts", "settings.gradle"]) {
@@ -138,7 +138,7 @@ fn build(scan: &Scan<'_>) -> Option<Build> {
 }
 
 /// The other poms of a build with modules, the build's own included.
-fn poms(scan: &Scan<'_>, pom: &Pom) -> Vec<Pom> {
+fn poms(scan: &Scan<'_>, pom: &Pom) -> Vec<Rc<Pom>> {
     pom.modules
         .iter()
         .take(30)
@@ -256,11 +256,11 @@ fn maven(
         .iter()
         .any(|plugin| pom.uses(plugin).is_some())
     };
-    let module = modules
-        .iter()
+    let modules = || modules.iter().map(Rc::as_ref);
+    let module = modules()
         .filter(|module| module.packaging != "pom")
         .find(runs)
-        .or_else(|| modules.iter().find(|module| module.packaging == "war"));
+        .or_else(|| modules().find(|module| module.packaging == "war"));
     let own = if pom.modules.is_empty() {
         Some(pom)
     } else {

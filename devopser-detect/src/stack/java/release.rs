@@ -5,7 +5,7 @@ use std::rc::Rc;
 use devopser_core::model::report::{Evidence, Fact};
 
 use super::{Build, poms, settings};
-use crate::scan::java::{Gradle, Pom};
+use crate::scan::java::Gradle;
 use crate::scan::{Scan, versions};
 use crate::stack::version;
 
@@ -36,7 +36,7 @@ pub(super) fn pinned(scan: &Scan<'_>, build: &Build) -> Option<Fact<String>> {
     let own = match build {
         Build::Maven(pom) => pom
             .java()
-            .or_else(|| poms(scan, pom).iter().find_map(Pom::java))
+            .or_else(|| poms(scan, pom).iter().find_map(|pom| pom.java()))
             .map(|(version, line)| {
                 (
                     version,

@@ -27,7 +27,7 @@ pub(crate) fn listens_on(scan: &Scan<'_>, row: Option<(&str, &str, u16)>) -> Fac
 }
 
 /// Settings of the app itself, not of its tests.
-fn settings<'t>(scan: &Scan<'t>, names: &[&str]) -> Vec<&'t str> {
+fn settings<'t>(scan: &'t Scan<'_>, names: &[&str]) -> Vec<&'t str> {
     let found = names.iter().flat_map(|name| scan.named(name, 6));
     found
         .filter(|path| path.contains("main/") || !path.contains("src/"))

@@ -158,7 +158,12 @@ pub(crate) fn is_berry(scan: &Scan<'_>, package: &Package) -> bool {
         .and_then(|text| text.strip_prefix("yarn@"))
         .and_then(crate::scan::node::major);
     major.map_or_else(
-        || scan.has(".yarnrc.yml") || scan.line_of("yarn.lock", "__metadata:").is_some(),
+        || {
+            scan.has(".yarnrc.yml")
+                || scan
+                    .head("yarn.lock")
+                    .is_some_and(|head| head.contains("__metadata:"))
+        },
         |major| major >= 2,
     )
 }
@@ -200,7 +205,7 @@ pub(crate) fn run(manager: &str, script: &str) -> String {
 
 /// The major version of pnpm that writes the lock file's format (<https://github.com/pnpm/spec/tree/master/lockfile>).
 pub(crate) fn pnpm_major(scan: &Scan<'_>) -> Option<&'static str> {
-    let text = scan.text("pnpm-lock.yaml")?;
+    let text = scan.head("pnpm-lock.yaml")?;
     let line = text
         .lines()
         .take(5)

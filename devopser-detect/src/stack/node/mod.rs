@@ -133,7 +133,12 @@ fn serve(
         Outcome::Server { evidence } => {
             into.start_command = commands::start(scan, package, row, into);
             into.is_static = Some(Fact::new(false, 85, evidence));
-            into.port = Some(port::of_node(scan, package, row));
+            into.port = Some(port::of_node(
+                scan,
+                package,
+                row,
+                into.start_command.is_some(),
+            ));
             let server = row.is_some_and(|row| row.port.is_some());
             match (&into.start_command, server) {
                 (Some(_), true) => Strength::Framework,

@@ -244,14 +244,9 @@ fn documentation(scan: &Scan<'_>, package: &Package, row: &Framework, usual: Str
     let hidden = format!(".{}", row.id);
     let folder = named.or_else(|| {
         let config = scan
-            .paths()
-            .iter()
-            .find(|path| path.split('/').any(|part| part == hidden))?;
-        config
-            .split(&format!("/{hidden}"))
-            .next()
-            .filter(|folder| *folder != config)
-            .map(str::to_owned)
+            .folders(3)
+            .find(|path| crate::scan::base_name(path) == hidden)?;
+        Some(crate::scan::folder_of(config).to_owned()).filter(|folder| !folder.is_empty())
     });
     folder.map_or(usual.clone(), |folder| format!("{folder}/{usual}"))
 }

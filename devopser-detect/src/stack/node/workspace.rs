@@ -5,7 +5,7 @@ use devopser_core::model::report::{Detection, Evidence, Fact};
 use super::commands;
 use crate::rank::{Found, Strength};
 use crate::scan::node::Package;
-use crate::scan::{Scan, base_name, folder_of};
+use crate::scan::{Scan, folder_of};
 use crate::stack::Stack;
 use crate::tree::SubTree;
 
@@ -85,12 +85,13 @@ fn app(scan: &Scan<'_>, package: &Package) -> Option<(String, Evidence)> {
         ))
     });
     called.or_else(|| {
-        let mut apps = scan
-            .under("apps")
-            .filter(|path| base_name(path) == "package.json" && path.matches('/').count() == 2);
+        let listing = scan.list("apps");
+        let manifest =
+            |folder: &String| Some(format!("{folder}/package.json")).filter(|path| scan.has(path));
+        let mut apps = listing.folders.iter().filter_map(manifest);
         let only = apps.next().filter(|_| apps.next().is_none())?;
-        let evidence = Evidence::file(only, "the only member below apps/");
-        Some((folder_of(only).to_owned(), evidence))
+        let evidence = Evidence::file(only.clone(), "the only member below apps/");
+        Some((folder_of(&only).to_owned(), evidence))
     })
 }
 

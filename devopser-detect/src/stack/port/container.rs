@@ -157,26 +157,18 @@ const MANIFESTS: &[&str] = &["deployment", "service", "app", "k8s", "kubernetes"
 /// `containerPort` of the manifests (<https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/pod-v1/>),
 /// where there is one.
 pub(crate) fn in_manifests(scan: &Scan<'_>) -> Option<Fact<u16>> {
-    let is_manifest = |path: &&str| {
-        let Some(stem) = path
-            .strip_suffix(".yaml")
-            .or_else(|| path.strip_suffix(".yml"))
-        else {
-            return false;
-        };
-        path.matches('/').count() <= 3
-            && (path
-                .split('/')
-                .rev()
-                .skip(1)
-                .any(|part| FOLDERS.contains(&part))
-                || MANIFESTS.iter().any(|name| base_name(stem).contains(name)))
-    };
-    let mut ports = BTreeSet::new();
-    let mut names = BTreeSet::new();
-    let mut evidence = None;
-    let paths = scan.paths().iter().map(String::as_str);
-    for path in paths.filter(is_manifest).take(20) {
+    let named = |path: &&str| MANIFESTS.iter().any(|name| base_name(path).contains(name));
+    let near = scan.files(1).filter(named).map(str::to_owned);
+    let kept = scan
+        .folders(2)
+        .filter(|folder| FOLDERS.contains(&base_name(folder)));
+    let kept = kept.flat_map(|folder| scan.under(folder).take(100));
+    let paths = near.chain(kept).filter(|path| {
+        (path.ends_with(".yaml") || path.ends_with(".yml")) && path.matches('/').count() <= 3
+    });
+    let (mut ports, mut names, mut evidence) = (BTreeSet::new(), BTreeSet::new(), None);
+    let paths: BTreeSet<String> = paths.take(20).collect();
+    for path in &paths {
         let text = scan.text(path).unwrap_or_default();
         for (index, line) in text.lines().enumerate() {
             let Some((_, value)) = line.split_once("containerPort:") else {
@@ -188,7 +180,7 @@ pub(crate) fn in_manifests(scan: &Scan<'_>) -> Option<Fact<u16>> {
                 let line = u32::try_from(index + 1).ok();
                 evidence.get_or_insert_with(|| {
                     Evidence::line(
-                        path,
+                        path.as_str(),
                         line,
                         "the container's port in the Kubernetes manifest",
                     )

@@ -14,7 +14,14 @@ const TOLD: &[&str] = &[
 ];
 
 /// The port of a Node.js server.
-pub(crate) fn of_node(scan: &Scan<'_>, package: &Package, row: Option<&Framework>) -> Fact<u16> {
+///
+/// The sources of a workspace's member are only looked into where something starts them: a library listens nowhere.
+pub(crate) fn of_node(
+    scan: &Scan<'_>,
+    package: &Package,
+    row: Option<&Framework>,
+    starts: bool,
+) -> Fact<u16> {
     if let Some(web) = procfile::process(scan, "web")
         && let Some(port) = in_command(&web.value)
     {
@@ -38,7 +45,7 @@ pub(crate) fn of_node(scan: &Scan<'_>, package: &Package, row: Option<&Framework
     }
     let own = commands::runs_own_program(scan, package);
     let settled = row.is_some_and(|row| row.start.is_some() && row.id != "nest") && !own;
-    if !settled {
+    if !settled && (starts || scan.above().is_none()) {
         let mut files = code::sources(scan, &[".js", ".ts", ".mjs", ".cjs", ".mts", "bin/www"], 2);
         // A folder with a package of its own is another program.
         files.retain(|path| {

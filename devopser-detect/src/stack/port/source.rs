@@ -72,6 +72,9 @@ pub(crate) fn in_sources(scan: &Scan<'_>, paths: &[&str]) -> Option<Fact<u16>> {
 
 fn in_source(scan: &Scan<'_>, path: &str) -> Option<Fact<u16>> {
     let text = scan.text(path)?;
+    if !may_name(&text) {
+        return None;
+    }
     let mut other = None;
     for found in IN_SOURCE.as_ref()?.captures_iter(&text).take(50) {
         let number = found
@@ -100,6 +103,40 @@ fn in_source(scan: &Scan<'_>, path: &str) -> Option<Fact<u16>> {
         other.get_or_insert(fact);
     }
     other
+}
+
+/// Words of which one stands before every number that the pattern finds, unless a colon does.
+const NEAR: &[&str] = &[
+    "port", "listen", "run(", "start(", "address(", "bind(", "serve(", "from(",
+];
+
+/// How far before the number they stand at most.
+const REACH: usize = 256;
+
+/// Whether a text has a number that can be a port with one of those words before it: a cheap test that spares most
+/// files the pattern. Only four or more digits count, and `80`.
+fn may_name(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let (mut start, mut looked_at) = (0, 0);
+    for end in 0..=bytes.len() {
+        if bytes.get(end).is_some_and(u8::is_ascii_digit) {
+            continue;
+        }
+        let digits = &bytes[start..end];
+        if digits.len() > 3 || digits == b"80" {
+            looked_at += 1;
+            if looked_at > 100 || is_near(&bytes[start.saturating_sub(REACH)..start]) {
+                return true;
+            }
+        }
+        start = end + 1;
+    }
+    false
+}
+
+fn is_near(before: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(before).to_ascii_lowercase();
+    text.ends_with(':') || NEAR.iter().any(|word| text.contains(word))
 }
 
 /// Whether the number stands in a comment or belongs to something else.

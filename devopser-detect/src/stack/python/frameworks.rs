@@ -266,7 +266,7 @@ fn django(
 
 /// The module that the settings name
 /// (<https://docs.djangoproject.com/en/stable/ref/settings/#wsgi-application>).
-fn named_in_settings<'t>(scan: &Scan<'t>, key: &str) -> Option<(&'t str, String)> {
+fn named_in_settings<'t>(scan: &'t Scan<'_>, key: &str) -> Option<(&'t str, String)> {
     let mut settings = scan.named("settings.py", 3);
     settings.extend(
         ["base.py", "common.py"]
@@ -286,7 +286,7 @@ fn named_in_settings<'t>(scan: &Scan<'t>, key: &str) -> Option<(&'t str, String)
 }
 
 /// The module beside the settings: where `manage.py`'s settings lie, else the nearest.
-fn project<'t>(scan: &Scan<'t>, base: &str, file: &str) -> Option<(&'t str, String)> {
+fn project<'t>(scan: &'t Scan<'_>, base: &str, file: &str) -> Option<(&'t str, String)> {
     let prefix = if base.is_empty() {
         String::new()
     } else {

@@ -1,0 +1,151 @@
+//! Looking for files: level by level from the root, so that what lies near is seen first and nothing is listed that
+//! no rule asks for. A search has a budget; a look-up of one path ([`Scan::has`]) has none.
+
+use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use super::{Scan, base_name, code};
+use crate::tree::Listing;
+
+/// How deep any search goes.
+const MAX_DEPTH: usize = 9;
+
+/// How many folders the searches of one scan list.
+const MAX_FOLDERS: usize = 400;
+
+/// How many folders one look below a folder lists.
+const MAX_BELOW: usize = 64;
+
+/// How many files the searches of one scan see before they list no further folder.
+const MAX_FILES: usize = 4_000;
+
+/// Folders that hold no program and no manifest: what a page shows and how it is translated.
+const ASSETS: &[&str] = &[
+    "assets",
+    "css",
+    "fonts",
+    "i18n",
+    "icons",
+    "images",
+    "img",
+    "locale",
+    "locales",
+    "media",
+    "translations",
+];
+
+/// What searches and look-ups have listed so far.
+#[derive(Debug, Default)]
+pub(super) struct Search {
+    /// The listings of the folders of each depth.
+    levels: [OnceCell<Vec<Arc<Listing>>>; MAX_DEPTH + 1],
+    listings: RefCell<HashMap<String, Arc<Listing>>>,
+    folders: Cell<usize>,
+    files: Cell<usize>,
+    none: Listing,
+}
+
+impl Search {
+    fn seen(&self, listing: &Listing) {
+        self.files.set(self.files.get() + listing.files.len());
+    }
+}
+
+impl Scan<'_> {
+    /// The files at most `depth` folders down: nearest to the root first, sorted within a level. Levels are listed as
+    /// the iterator reaches them.
+    pub(crate) fn files(&self, depth: usize) -> impl Iterator<Item = &str> {
+        let levels = (0..=depth.min(MAX_DEPTH)).flat_map(|depth| self.level(depth));
+        levels.flat_map(|listing| listing.files.iter().map(String::as_str))
+    }
+
+    /// The folders of the first levels, in the same order; those that no search enters included.
+    pub(crate) fn folders(&self, depth: usize) -> impl Iterator<Item = &str> {
+        let levels = (0..depth.min(MAX_DEPTH)).flat_map(|depth| self.level(depth));
+        levels.flat_map(|listing| listing.folders.iter().map(String::as_str))
+    }
+
+    /// What lies directly in the root.
+    pub(super) fn top(&self) -> &Listing {
+        self.level(0).first().map_or(&self.search.none, |top| top)
+    }
+
+    /// The listings of the folders of one depth.
+    fn level(&self, depth: usize) -> &[Arc<Listing>] {
+        let Some(level) = self.search.levels.get(depth) else {
+            return &[];
+        };
+        level.get_or_init(|| match depth.checked_sub(1) {
+            None => vec![self.tree.list("")],
+            Some(above) => {
+                let above = self.level(above).iter();
+                above
+                    .flat_map(|listing| &listing.folders)
+                    .filter(|folder| is_searched(folder))
+                    .take_while(|_| self.spend())
+                    .map(|folder| self.list(folder))
+                    .inspect(|found| self.search.seen(found))
+                    .collect()
+            }
+        })
+    }
+
+    /// What lies directly in a folder.
+    pub(crate) fn list(&self, folder: &str) -> Arc<Listing> {
+        if let Some(known) = self.search.listings.borrow().get(folder) {
+            return Arc::clone(known);
+        }
+        let listing = self.tree.list(folder);
+        self.search
+            .listings
+            .borrow_mut()
+            .insert(folder.to_owned(), Arc::clone(&listing));
+        listing
+    }
+
+    /// The files below a folder (named without a trailing `/`), nearest first. Folders are listed as the iterator
+    /// reaches them.
+    pub(crate) fn under(&self, folder: &str) -> impl Iterator<Item = String> {
+        let mut current = match folder {
+            "" => Arc::default(),
+            folder => self.list(folder),
+        };
+        let (mut at, mut left, mut queue) = (0, MAX_BELOW, VecDeque::new());
+        std::iter::from_fn(move || {
+            loop {
+                if let Some(file) = current.files.get(at) {
+                    at += 1;
+                    return Some(file.clone());
+                }
+                queue.extend(current.folders.iter().take(left).cloned());
+                left -= current.folders.len().min(left);
+                current = self.list(&queue.pop_front()?);
+                at = 0;
+            }
+        })
+    }
+
+    /// Takes a folder from the budget; where none is left, the report says so.
+    fn spend(&self) -> bool {
+        let search = &self.search;
+        if search.folders.get() >= MAX_FOLDERS || search.files.get() >= MAX_FILES {
+            self.warn(format!(
+                "the search ended after {} folders: what lies deeper was only looked up where a path names it",
+                search.folders.get()
+            ));
+            return false;
+        }
+        search.folders.set(search.folders.get() + 1);
+        true
+    }
+}
+
+/// Whether searches enter a folder: not those of tools, and below the root not those of tests, examples,
+/// documentation and assets.
+fn is_searched(folder: &str) -> bool {
+    let name = base_name(folder);
+    let aside = || ASSETS.contains(&name) || code::is_test(folder);
+    let below = folder.contains('/') && !folder.contains("src/main/");
+    !(name.starts_with('.') || below && aside())
+}
