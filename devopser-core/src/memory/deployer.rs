@@ -207,6 +207,7 @@ impl Deployer for MemoryDeployer {
             static_site: true,
             process: true,
             databases: true,
+            companions: false,
             staged: true,
         }
     }
@@ -234,6 +235,12 @@ impl Deployer for MemoryDeployer {
     }
 
     async fn deploy(&self, ctx: &Context, request: DeployRequest) -> Result<ReleaseRef> {
+        if !request.companions.is_empty() {
+            return Err(Error::new(
+                ErrorKind::Unsupported,
+                "nothing runs beside an app here",
+            ));
+        }
         let call = self.cloud.change(ctx, "Deployer::deploy").await?;
         let service = request.service;
         if lock(&self.cloud.shared.state)

@@ -27,6 +27,8 @@ pub struct DeployerCapability {
     pub process: bool,
     /// It makes databases beside the app.
     pub databases: bool,
+    /// It runs companions beside the app.
+    pub companions: bool,
     /// A new release runs beside the old one until it is activated.
     pub staged: bool,
 }
@@ -125,7 +127,8 @@ pub trait Deployer: Debug + Send + Sync + 'static {
     /// - Repeating it with the same `request.release` returns the same release and starts nothing twice.
     /// - Other releases of the service are left as they are.
     /// - The companions run as the request says before it returns: those that run so already are left alone, others are
-    ///   replaced and keep their named volumes.
+    ///   replaced and keep their named volumes. Without the capability a request with companions is refused:
+    ///   [`Unsupported`](crate::ErrorKind::Unsupported).
     ///
     /// # Errors
     /// - [`NotFound`](crate::ErrorKind::NotFound) when the artifact is gone.

@@ -6,6 +6,9 @@ use std::time::Duration;
 use super::{Artifacts, Rig, Stranger, cases, check, check_refused};
 use crate::context::Context;
 use crate::id::ReleaseId;
+use crate::model::artifact::Artifact;
+use crate::model::container::{Companion, ContainerOptions, RestartRule};
+use crate::model::plan::{BuildPlan, ImageOptions};
 use crate::model::service::{HealthCheck, Limits, ReleasePhase, ReleaseRef, ServiceRef};
 use crate::provider::{
     DeployRequest, Deployer, DeployerExt, DestroyRequest, InventoryExt, Poll, PrepareRequest,
@@ -36,6 +39,7 @@ cases! {
     a_foreign_service_is_left_untouched,
     deploying_twice_starts_one_release,
     other_releases_stay_as_they_are,
+    companions_run_as_the_request_says,
     activating_twice_changes_nothing,
     destroying_twice_is_ok,
     rows_leave_with_their_things,
@@ -235,6 +239,65 @@ pub async fn other_releases_stay_as_they_are(fixture: &Fixture<'_>) -> Result<()
         );
     }
     scene.destroy().await
+}
+
+/// What runs beside the app is left alone where it did not change, and replaced where it did.
+pub async fn companions_run_as_the_request_says(fixture: &Fixture<'_>) -> Result<()> {
+    let scene = Scene::new(fixture).await?;
+    let mut request = scene.request(1).await?;
+    request.companions = vec![companion(&request)];
+    let (deployer, control) = (scene.deployer, fixture.provider.service_control()?);
+    if !deployer.capability().companions {
+        let refused = deployer.deploy(scene.ctx(), request).await;
+        check_refused(refused, ErrorKind::Unsupported, "companions")?;
+        return scene.destroy().await;
+    }
+    let mut started = Vec::new();
+    for change in [None, None, Some("changed")] {
+        request.release = ReleaseId::generate();
+        request.companions[0].container.hostname = change.map(str::to_owned);
+        let release = deployer.deploy(scene.ctx(), request.clone()).await?;
+        let beside = control.companions(scene.ctx(), &release).await?;
+        let names: Vec<&str> = beside.iter().map(|one| one.name.as_str()).collect();
+        check!(names == ["beside"], "one companion must run, not {names:?}");
+        started.push(beside[0].status.started_at);
+    }
+    check!(
+        started[0] == started[1],
+        "a companion that runs as it must is left alone"
+    );
+    check!(
+        started[1] != started[2],
+        "a companion that changed must be replaced"
+    );
+    let request = DestroyRequest::Companions {
+        service: scene.service(),
+        keep: Vec::new(),
+    };
+    deployer.destroy(scene.ctx(), request).await?;
+    scene.destroy().await
+}
+
+/// The app's own image once more, beside it.
+fn companion(request: &DeployRequest) -> Companion {
+    let image = match &request.artifact {
+        Artifact::Image(image) => Some(image.clone()),
+        _ => None,
+    };
+    Companion {
+        name: "beside".into(),
+        build: BuildPlan::Image {
+            dockerfile: "FROM scratch\n".into(),
+            dockerignore: String::new(),
+            own_dockerfile: false,
+            options: ImageOptions::default(),
+        },
+        image,
+        container: ContainerOptions::default(),
+        limits: Limits::default(),
+        restart: RestartRule::UnlessStopped,
+        after_app: false,
+    }
 }
 
 /// Activating again changes nothing; it promotes and rolls back.

@@ -31,6 +31,7 @@ impl Deployer for Docker {
             static_site: false,
             process: false,
             databases: true,
+            companions: true,
             staged: true,
         }
     }

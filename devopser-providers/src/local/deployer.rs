@@ -302,6 +302,7 @@ impl Deployer for Local {
             static_site: true,
             process: cfg!(target_os = "linux"),
             databases: false,
+            companions: false,
             staged: true,
         }
     }
@@ -326,6 +327,11 @@ impl Deployer for Local {
 
     async fn deploy(&self, ctx: &Context, request: DeployRequest) -> Result<ReleaseRef> {
         check(&request.artifact)?;
+        if !request.companions.is_empty() {
+            let text = "nothing runs beside an app on this machine";
+            return Err(error(ErrorKind::Unsupported, text)
+                .with_remedy("Deploy the compose file to Docker."));
+        }
         let folder = release_folder(ctx.folder(), request.release.as_str());
         let slot = self.slots.of(&folder);
         let _held = slot.lock.lock().await;
