@@ -149,6 +149,13 @@ pub fn reads() -> Vec<&'static str> {
     names
 }
 
+/// The built-in stacks as a Markdown table: what each reads, what it knows, and how sure a signal of each strength makes
+/// it. `docs/detection.md` holds it.
+#[must_use]
+pub fn stacks_table() -> String {
+    explain::stacks_table(stack::STACKS)
+}
+
 /// The built-in detectors.
 #[must_use]
 pub fn detectors() -> Vec<Arc<dyn StackDetector>> {

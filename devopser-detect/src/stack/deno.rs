@@ -51,6 +51,10 @@ impl Stack for Deno {
         ]
     }
 
+    fn frameworks(&self) -> Vec<&'static str> {
+        FRAMEWORKS.iter().map(|(id, _)| *id).collect()
+    }
+
     fn detect(&self, scan: &Scan<'_>) -> Option<Found> {
         let config = scan.first(&["deno.json", "deno.jsonc"]);
         let lock = scan.first(&["deno.lock"]);
@@ -227,6 +231,10 @@ impl Stack for Bun {
             "src/index.ts",
             "server.ts",
         ]
+    }
+
+    fn frameworks(&self) -> Vec<&'static str> {
+        super::node::Node.frameworks()
     }
 
     fn detect(&self, scan: &Scan<'_>) -> Option<Found> {

@@ -50,6 +50,10 @@ impl Stack for ExistingDockerfile {
         NAMES
     }
 
+    fn frameworks(&self) -> Vec<&'static str> {
+        Vec::new()
+    }
+
     fn detect(&self, scan: &Scan<'_>) -> Option<Found> {
         let path = scan.first(NAMES)?;
         let text = scan.text(path)?;

@@ -37,6 +37,10 @@ impl Stack for DotNet {
         ]
     }
 
+    fn frameworks(&self) -> Vec<&'static str> {
+        vec!["aspnetcore", "blazor"]
+    }
+
     fn detect(&self, scan: &Scan<'_>) -> Option<Found> {
         let projects = projects(scan);
         let Some(project) = projects.first() else {

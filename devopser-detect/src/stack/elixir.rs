@@ -29,6 +29,10 @@ impl Stack for Elixir {
         ]
     }
 
+    fn frameworks(&self) -> Vec<&'static str> {
+        vec!["phoenix"]
+    }
+
     fn detect(&self, scan: &Scan<'_>) -> Option<Found> {
         let text = scan.text("mix.exs")?;
         let evidence = Evidence::file("mix.exs", "the project file of Mix");

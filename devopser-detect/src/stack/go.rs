@@ -45,6 +45,10 @@ impl Stack for Go {
         ]
     }
 
+    fn frameworks(&self) -> Vec<&'static str> {
+        FRAMEWORKS.iter().map(|(_, id)| *id).collect()
+    }
+
     fn detect(&self, scan: &Scan<'_>) -> Option<Found> {
         let module = GoMod::read(scan, "go.mod");
         let evidence = match &module {

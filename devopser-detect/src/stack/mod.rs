@@ -33,6 +33,9 @@ pub(crate) trait Stack: Debug + Send + Sync + 'static {
     /// The file names that it reads.
     fn reads(&self) -> &'static [&'static str];
 
+    /// The frameworks that it knows, with repetitions; for languages that are built in one way, the languages.
+    fn frameworks(&self) -> Vec<&'static str>;
+
     /// What it found and how strongly that speaks for the stack.
     fn detect(&self, scan: &Scan<'_>) -> Option<Found>;
 }

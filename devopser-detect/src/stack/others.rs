@@ -67,6 +67,10 @@ impl Stack for Others {
         ]
     }
 
+    fn frameworks(&self) -> Vec<&'static str> {
+        LANGUAGES.iter().map(|(id, ..)| *id).collect()
+    }
+
     fn detect(&self, scan: &Scan<'_>) -> Option<Found> {
         let (row, path) = LANGUAGES.iter().find_map(|row| {
             let path = row.1.iter().find_map(|name| match name.strip_prefix('.') {

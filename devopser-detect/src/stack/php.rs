@@ -68,6 +68,10 @@ impl Stack for Php {
         ]
     }
 
+    fn frameworks(&self) -> Vec<&'static str> {
+        FRAMEWORKS.iter().map(|(id, ..)| *id).collect()
+    }
+
     fn detect(&self, scan: &Scan<'_>) -> Option<Found> {
         let page = scan.first(PAGES);
         let manifest = manifest(scan, page);

@@ -69,6 +69,11 @@ impl Stack for Ruby {
         ]
     }
 
+    fn frameworks(&self) -> Vec<&'static str> {
+        let servers = SERVERS.iter().map(|(id, ..)| *id);
+        servers.chain(SITES.iter().map(|(id, ..)| *id)).collect()
+    }
+
     fn detect(&self, scan: &Scan<'_>) -> Option<Found> {
         let gemfile = Gemfile::read(scan);
         let evidence = match &gemfile {

@@ -56,6 +56,10 @@ impl Stack for Rust {
         ]
     }
 
+    fn frameworks(&self) -> Vec<&'static str> {
+        FRAMEWORKS.iter().map(|(id, ..)| *id).collect()
+    }
+
     fn detect(&self, scan: &Scan<'_>) -> Option<Found> {
         let manifest = scan.toml("Cargo.toml")?;
         let evidence = Evidence::file("Cargo.toml", "the manifest of Cargo");

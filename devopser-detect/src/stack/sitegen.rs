@@ -61,6 +61,10 @@ impl Stack for SiteGenerator {
         ]
     }
 
+    fn frameworks(&self) -> Vec<&'static str> {
+        GENERATORS.iter().map(|generator| generator.id).collect()
+    }
+
     fn detect(&self, scan: &Scan<'_>) -> Option<Found> {
         let (generator, path, evidence) = GENERATORS
             .iter()

@@ -37,6 +37,10 @@ impl Stack for StaticSite {
         &["index.html", "Staticfile"]
     }
 
+    fn frameworks(&self) -> Vec<&'static str> {
+        Vec::new()
+    }
+
     fn detect(&self, scan: &Scan<'_>) -> Option<Found> {
         // https://docs.cloudfoundry.org/buildpacks/staticfile/
         let declared = scan.yaml("Staticfile").and_then(|value| {

@@ -66,6 +66,10 @@ impl Stack for Java {
         ]
     }
 
+    fn frameworks(&self) -> Vec<&'static str> {
+        FRAMEWORKS.iter().map(|(id, ..)| *id).collect()
+    }
+
     fn detect(&self, scan: &Scan<'_>) -> Option<Found> {
         let build = build(scan)?;
         let (path, manager) = match &build {

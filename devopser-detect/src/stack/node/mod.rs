@@ -64,6 +64,11 @@ impl Stack for Node {
         ]
     }
 
+    fn frameworks(&self) -> Vec<&'static str> {
+        let all = frameworks::FRAMEWORKS.iter().chain(frameworks::SERVERS);
+        all.map(|framework| framework.id).collect()
+    }
+
     fn detect(&self, scan: &Scan<'_>) -> Option<Found> {
         match scan.package() {
             Some(package) => with_package(scan, &package),

@@ -57,6 +57,11 @@ const FRAMEWORKS: &[Framework] = &[
     row("starlette", "starlette", 8000, Serve::Asgi),       // https://www.starlette.io/#example
 ];
 
+/// The ids of the frameworks.
+pub(super) fn ids() -> Vec<&'static str> {
+    FRAMEWORKS.iter().map(|row| row.id).collect()
+}
+
 /// The usual port of a framework, and whether its servers agree on it: gunicorn and uvicorn listen on 8000
 /// (<https://docs.gunicorn.org/en/stable/settings.html#bind>), so a development server that listens elsewhere says
 /// nothing about production.

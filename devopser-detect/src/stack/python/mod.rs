@@ -57,6 +57,10 @@ impl Stack for Python {
         ]
     }
 
+    fn frameworks(&self) -> Vec<&'static str> {
+        frameworks::ids()
+    }
+
     fn detect(&self, scan: &Scan<'_>) -> Option<Found> {
         let requirements = scan.python();
         let manifest = requirements
