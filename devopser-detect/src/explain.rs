@@ -148,6 +148,32 @@ fn place(evidence: &Evidence) -> String {
     }
 }
 
+/// See [`crate::stacks_table`].
+pub(crate) fn stacks_table(stacks: &[&dyn Stack]) -> String {
+    let mut out = String::from(
+        "| stack | frameworks | files | trace | source | manifest | site | framework | entry |\n\
+         |---|---|---|---|---|---|---|---|---|\n",
+    );
+    for (id, row) in RANKING {
+        let Some(stack) = stacks.iter().find(|stack| stack.id() == *id) else {
+            continue;
+        };
+        let mut frameworks = stack.frameworks();
+        frameworks.sort_unstable();
+        frameworks.dedup();
+        let files = stack.reads().iter().map(|name| format!("`{name}`"));
+        let sure = row.iter().map(u8::to_string).collect::<Vec<_>>();
+        let _ = writeln!(
+            out,
+            "| {id} | {} | {} | {} |",
+            frameworks.join(", "),
+            files.collect::<Vec<_>>().join(" "),
+            sure.join(" | "),
+        );
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -196,30 +222,4 @@ mod tests {
         let text = explain(&crate::detect(&tree));
         assert!(text.contains("port (assumed)  3000"), "{text}");
     }
-}
-
-/// See [`crate::stacks_table`].
-pub(crate) fn stacks_table(stacks: &[&dyn Stack]) -> String {
-    let mut out = String::from(
-        "| stack | frameworks | files | trace | source | manifest | site | framework | entry |\n\
-         |---|---|---|---|---|---|---|---|---|\n",
-    );
-    for (id, row) in RANKING {
-        let Some(stack) = stacks.iter().find(|stack| stack.id() == *id) else {
-            continue;
-        };
-        let mut frameworks = stack.frameworks();
-        frameworks.sort_unstable();
-        frameworks.dedup();
-        let files = stack.reads().iter().map(|name| format!("`{name}`"));
-        let sure = row.iter().map(u8::to_string).collect::<Vec<_>>();
-        let _ = writeln!(
-            out,
-            "| {id} | {} | {} | {} |",
-            frameworks.join(", "),
-            files.collect::<Vec<_>>().join(" "),
-            sure.join(" | "),
-        );
-    }
-    out
 }
