@@ -1,5 +1,4 @@
 //! `docs/detection.md` holds the table that the code gives. `DEVOPSER_BLESS=1` writes it.
-#![expect(clippy::unwrap_used, reason = "helpers of a test may unwrap")]
 
 use std::path::Path;
 
