@@ -1,15 +1,28 @@
-//! The Python package on the native module that Cargo has just built.
+//! The Python package on the native module.
 #![expect(clippy::unwrap_used, reason = "helpers of a test may unwrap")]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The library that this test was built beside.
+/// The native module, built now: Cargo does not build a library that it cannot link to a test.
 fn built() -> PathBuf {
     let test = std::env::current_exe().unwrap();
-    let folder = test.parent().unwrap().parent().unwrap();
+    let target = test.ancestors().nth(3).unwrap();
+    let build = Command::new(env!("CARGO"))
+        .args([
+            "build",
+            "--locked",
+            "--package",
+            "devopser-python",
+            "--target-dir",
+        ])
+        .arg(target)
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&build.stderr);
+    assert!(build.status.success(), "{text}");
     let (start, end) = (std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
-    folder.join(format!("{start}_devopser{end}"))
+    target.join(format!("debug/{start}_devopser{end}"))
 }
 
 fn copy_files(from: &Path, to: &Path) {

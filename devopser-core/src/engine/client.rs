@@ -195,12 +195,15 @@ impl Engine {
         self.ask(target, Action::Restart).await
     }
 
-    /// Removes an app with all that was made for it, its databases' data included. The receipt is in the deployment.
+    /// Removes an app with all that was made for it, its databases' data included. What is under way for it is ended first.
+    /// The receipt is in the deployment.
     ///
     /// # Errors
     /// [`NotFound`](ErrorKind::NotFound) for an unknown app.
     pub async fn destroy(&self, target: &Target) -> Result<DeploymentId> {
-        self.ask(target, Action::Destroy).await
+        let id = self.ask(target, Action::Destroy).await?;
+        self.supersede(target, &id).await?;
+        Ok(id)
     }
 
     /// Asks a deployment to end; what it made is undone. One that has ended is `Ok`.

@@ -168,6 +168,37 @@ async fn a_newer_deployment_supersedes_the_one_under_way() {
 }
 
 #[tokio::test]
+async fn a_removal_ends_what_is_under_way() {
+    for pages in [&["one"][..], &["one", "two"]] {
+        let house = House::new().await;
+        let target = House::target("acme");
+        let (last, earlier) = pages.split_last().unwrap();
+        let worker = house.worker().await;
+        for page in earlier {
+            let spec = house.spec(&target, page);
+            let id = house.engine.deploy(spec).await.unwrap();
+            house.engine.wait(&target.tenant, &id, LONG).await.unwrap();
+        }
+        let forever = Fault::Delay(Duration::from_secs(3600));
+        house.cloud.inject("ImageBuilder::build", 1, forever);
+        let spec = house.spec(&target, last);
+        let running = house.engine.deploy(spec).await.unwrap();
+        wait_for_step(&house, &target, &running, "build").await;
+        let removal = house.engine.destroy(&target).await.unwrap();
+        let tenant = &target.tenant;
+        let removal = house.engine.wait(tenant, &removal, LONG).await.unwrap();
+        assert_eq!(removal.state, DeploymentState::Succeeded, "{removal:?}");
+        let running = house.engine.deployment(tenant, &running).await.unwrap();
+        assert_eq!(running.state, DeploymentState::Superseded);
+        assert!(
+            house.cloud.snapshot().things.is_empty(),
+            "something is left"
+        );
+        worker.stop().await;
+    }
+}
+
+#[tokio::test]
 async fn the_same_key_attaches_to_what_it_made() {
     let house = House::new().await;
     let target = House::target("acme");
