@@ -106,7 +106,8 @@ pub(crate) struct SpecArguments {
     /// A secret variable for the running app, taken from this environment; it is kept encrypted and never shown.
     #[arg(long = "secret", value_name = "NAME")]
     pub(crate) secrets: Vec<String>,
-    /// A variable for the build; it can end up in the image.
+    /// A variable for the build of a Dockerfile of the source's own, or of commands; it can end up in the image. A
+    /// generated Dockerfile does not read it.
     #[arg(long = "build-env", value_name = "NAME=VALUE")]
     pub(crate) build_env: Vec<String>,
     /// A fixed port for the app's address.

@@ -3,19 +3,19 @@
 use crate::scan::Scan;
 use crate::scan::python::Requirements;
 
-/// Releases below the version have no wheels for a newer Python, or say that they do not work with one: the
-/// classifiers and files on <https://pypi.org>; Django has a table of its own
+/// Releases below the version have no wheel for a newer Python on x86-64 Linux, as the files of the Python Package Index
+/// say (pydantic: of the core that it requires). Django has a table of its own
 /// (<https://docs.djangoproject.com/en/stable/faq/install/#what-python-version-can-i-use-with-django>).
 /// gunicorn before 20.1 imports setuptools, which virtual environments bring up to Python 3.11.
 #[rustfmt::skip]
 const NEWEST: &[(&str, [u32; 3], u32)] = &[
     ("django", [4, 1, 0], 10), ("django", [4, 2, 0], 11), ("django", [5, 1, 0], 12), ("django", [5, 2, 0], 13),
-    ("psycopg2-binary", [2, 9, 2], 9), ("psycopg2-binary", [2, 9, 5], 10), ("psycopg2-binary", [2, 9, 9], 11), ("psycopg2-binary", [2, 9, 10], 12),
+    ("psycopg2-binary", [2, 9, 1], 9), ("psycopg2-binary", [2, 9, 5], 10), ("psycopg2-binary", [2, 9, 9], 11), ("psycopg2-binary", [2, 9, 10], 12),
     ("numpy", [1, 23, 2], 10), ("numpy", [1, 26, 0], 11), ("numpy", [2, 1, 0], 12),
-    ("pandas", [1, 5, 1], 10), ("pandas", [2, 1, 1], 11), ("pandas", [2, 2, 3], 12),
+    ("pandas", [1, 5, 0], 10), ("pandas", [2, 1, 1], 11), ("pandas", [2, 2, 3], 12),
     ("pydantic", [2, 8, 0], 12),
-    ("pillow", [9, 3, 0], 10), ("pillow", [10, 1, 0], 11), ("pillow", [10, 4, 0], 12),
-    ("aiohttp", [3, 9, 0], 11), ("aiohttp", [3, 10, 6], 12),
+    ("pillow", [9, 2, 0], 10), ("pillow", [10, 0, 0], 11), ("pillow", [10, 4, 0], 12),
+    ("aiohttp", [3, 9, 0], 11), ("aiohttp", [3, 10, 0], 12),
     ("gunicorn", [20, 1, 0], 11),
 ];
 
