@@ -41,7 +41,7 @@ pub use compose::{ComposeApp, Variable, Variables, compose_app, compose_builds, 
 pub use dockerfile::{Problem, check_dockerfile, dockerfile_policy, without_frontend};
 pub use explain::explain;
 pub use generate::{DatabaseService, GenerateOptions, Generated, generate, is_single_page};
-pub use summary::{Summary, summary};
+pub use summary::{NotChosen, ServiceAnswer, Summary, summary};
 pub use tree::{FileRead, FileTree, FolderTree, Limits, Listing, ListingTree, MemoryTree, SubTree};
 pub use version::TABLE_DATE;
 

@@ -1,8 +1,8 @@
-//! [`Summary`]: the flat answer that `detect --json` prints.
+//! [`Summary`]: the flat answer that `detect --json` prints, and all that stands behind it.
 
 use std::collections::BTreeMap;
 
-use devopser_core::model::report::{Detection, Evidence, Fact, Report};
+use devopser_core::model::report::{Detection, Evidence, Fact, Finding, Report, ServiceFound};
 use serde::{Deserialize, Serialize};
 
 /// The flat answer. `None` where there is no answer.
@@ -42,8 +42,52 @@ pub struct Summary {
     pub has_compose: bool,
     /// 0 to 100.
     pub confidence: u8,
+    /// How sure each fact is, 0 to 100.
+    pub confidences: BTreeMap<String, u8>,
     /// What proves each fact.
     pub evidence: BTreeMap<String, Vec<Evidence>>,
+    /// The stacks that were not chosen, best first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_chosen: Vec<NotChosen>,
+    /// The services of a monorepo, each with an answer of its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub service_answers: Vec<ServiceAnswer>,
+    /// What the repository's own Dockerfile and compose file ask for that is refused.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<Finding>,
+    /// What a person should know.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+}
+
+/// A stack that was not chosen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct NotChosen {
+    /// The detector: `node`, `static`, …
+    pub stack: String,
+    /// The framework that it knows.
+    pub framework: Option<String>,
+    /// 0 to 100.
+    pub confidence: u8,
+    /// Why another one was chosen.
+    pub why: String,
+}
+
+/// A service of a monorepo.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct ServiceAnswer {
+    /// The last part of its folder.
+    pub name: String,
+    /// Its folder; deploy it alone with `--root`.
+    pub root: String,
+    /// The folder that its build reads: its own, or the workspace that it belongs to; `.` is the repository.
+    pub context: String,
+    /// Why it is a service.
+    pub because: Vec<Evidence>,
+    /// What it is.
+    pub answer: Summary,
 }
 
 /// What a guess is sure of: it is in the report, for generation and for people, and no answer of the summary.
@@ -97,41 +141,74 @@ pub fn summary(report: &Report) -> Summary {
         has_dockerfile: report.dockerfile.is_some(),
         has_compose: report.compose.is_some(),
         confidence: stack.confidence,
+        confidences: proofs(&stack)
+            .map(|(name, confidence, _)| (name.to_owned(), confidence))
+            .collect(),
         evidence: evidence(&stack, report),
+        not_chosen: report.runners_up.iter().map(not_chosen).collect(),
+        service_answers: report.services.iter().map(service).collect(),
+        findings: report.findings.clone(),
+        warnings: report.warnings.clone(),
     }
 }
 
+fn not_chosen(loser: &Detection) -> NotChosen {
+    NotChosen {
+        stack: loser.detector.clone(),
+        framework: loser.framework.as_ref().map(|fact| fact.value.clone()),
+        confidence: loser.confidence,
+        why: loser.why_not.clone().unwrap_or_default(),
+    }
+}
+
+fn service(found: &ServiceFound) -> ServiceAnswer {
+    let report = Report {
+        stack: found.detection.clone(),
+        ..Report::default()
+    };
+    ServiceAnswer {
+        name: found.name.clone(),
+        root: found.root.clone(),
+        context: found.context.clone(),
+        because: found.evidence.clone(),
+        answer: summary(&report),
+    }
+}
+
+/// Each fact's name, confidence and evidence.
+fn proofs(stack: &Detection) -> impl Iterator<Item = (&'static str, u8, &Vec<Evidence>)> {
+    fn proof<'d, T>(
+        name: &'static str,
+        fact: Option<&'d Fact<T>>,
+    ) -> Option<(&'static str, u8, &'d Vec<Evidence>)> {
+        fact.map(|fact| (name, fact.confidence, &fact.evidence))
+    }
+    let is_guess = stack
+        .port
+        .as_ref()
+        .is_some_and(|fact| fact.confidence <= GUESS);
+    let port = if is_guess { "assumed_port" } else { "port" };
+    [
+        proof("runtime", stack.runtime.as_ref()),
+        proof("version", stack.version.as_ref()),
+        proof("framework", stack.framework.as_ref()),
+        proof("package_manager", stack.package_manager.as_ref()),
+        proof("install_command", stack.install_command.as_ref()),
+        proof("build_command", stack.build_command.as_ref()),
+        proof("start_command", stack.start_command.as_ref()),
+        proof("output_dir", stack.output_dir.as_ref()),
+        proof(port, stack.port.as_ref()),
+        proof("databases", stack.databases.as_ref()),
+        proof("static", stack.is_static.as_ref()),
+    ]
+    .into_iter()
+    .flatten()
+}
+
 fn evidence(stack: &Detection, report: &Report) -> BTreeMap<String, Vec<Evidence>> {
-    let mut all = BTreeMap::new();
-    let texts = [
-        ("runtime", &stack.runtime),
-        ("version", &stack.version),
-        ("framework", &stack.framework),
-        ("package_manager", &stack.package_manager),
-        ("install_command", &stack.install_command),
-        ("build_command", &stack.build_command),
-        ("start_command", &stack.start_command),
-        ("output_dir", &stack.output_dir),
-    ];
-    for (name, fact) in texts {
-        if let Some(fact) = fact {
-            all.insert(name.to_owned(), fact.evidence.clone());
-        }
-    }
-    if let Some(fact) = &stack.port {
-        let name = if fact.confidence > GUESS {
-            "port"
-        } else {
-            "assumed_port"
-        };
-        all.insert(name.to_owned(), fact.evidence.clone());
-    }
-    if let Some(fact) = &stack.databases {
-        all.insert("databases".to_owned(), fact.evidence.clone());
-    }
-    if let Some(fact) = &stack.is_static {
-        all.insert("static".to_owned(), fact.evidence.clone());
-    }
+    let mut all: BTreeMap<String, Vec<Evidence>> = proofs(stack)
+        .map(|(name, _, evidence)| (name.to_owned(), evidence.clone()))
+        .collect();
     let services: Vec<Evidence> = report
         .services
         .iter()

@@ -184,6 +184,9 @@ pub struct ServiceFound {
     pub name: String,
     /// Its folder, relative to the root; `.` for the root itself.
     pub root: String,
+    /// The folder that its build reads, relative to the root: its own, or the workspace that it belongs to.
+    #[serde(default)]
+    pub context: String,
     /// What proves it.
     pub evidence: Vec<Evidence>,
     /// What was found in its folder.

@@ -171,9 +171,15 @@ fn service(scan: &Scan<'_>, root: String, evidence: Vec<Evidence>) -> Option<Ser
     if !(runs || is_named && detection.is_some()) || is_load_test(&below) {
         return None;
     }
+    let context = detection
+        .as_ref()
+        .and_then(|detection| detection.hints.get("context"))
+        .unwrap_or(&root)
+        .clone();
     Some(ServiceFound {
         name: base_name(&root).to_owned(),
         root,
+        context,
         evidence,
         detection,
     })

@@ -208,8 +208,41 @@ fn pinned(scan: &Scan<'_>, module: Option<&GoMod>) -> Option<Fact<String>> {
     let least = module.and_then(|module| module.go.as_ref());
     exact.or_else(|| {
         let least = version("go", [line(least, "the go line of the module"), work]);
-        super::at_least(scan, "go", "go-version", least)
+        match super::built_with(scan, "go", "go-version") {
+            None => least.map(still_fixed),
+            Some(_) => super::at_least(scan, "go", "go-version", least),
+        }
     })
+}
+
+/// The oldest line that still gets fixes, where the go line asks for at least an older one.
+///
+/// Since Go 1.21 the go line is the least version that will do; before, it was advice on how to read the sources
+/// (<https://go.dev/ref/mod#go-mod-file-go>). The newest two lines get fixes (<https://go.dev/doc/devel/release#policy>).
+fn still_fixed(least: Fact<String>) -> Fact<String> {
+    let minor = |version: &str| -> Option<u32> {
+        let mut parts = version.split('.');
+        parts.next().filter(|major| *major == "1")?;
+        parts.next()?.parse().ok()
+    };
+    let oldest = crate::version::runtime("go").and_then(|go| go.lines.get(1));
+    let Some((oldest, asked)) = oldest.zip(minor(&least.value)) else {
+        return least;
+    };
+    if asked < 21 || minor(oldest.version).is_none_or(|fixed| asked >= fixed) {
+        return least;
+    }
+    let mut raised = Fact {
+        value: oldest.version.to_owned(),
+        ..least
+    };
+    for evidence in &mut raised.evidence {
+        evidence.why = format!(
+            "{}: at least {}, and no line before {} still gets fixes",
+            evidence.why, least.value, oldest.version
+        );
+    }
+    raised
 }
 
 /// The folder of the main package: the root, the only or best-named one below `cmd/`, else any.
