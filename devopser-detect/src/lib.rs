@@ -125,6 +125,41 @@ pub fn detect_folder(path: &Path) -> Result<Report> {
     Ok(report)
 }
 
+/// Detects what one folder inside a source on disk is: its own files, and what it shares with the folders above it
+/// (lock and version files, the workspace that it belongs to). Paths in the report are counted from that folder.
+///
+/// # Errors
+/// [`devopser_core::ErrorKind::InvalidInput`] when the source is no folder, or cannot be listed.
+pub fn detect_folder_at(source: &Path, root: &str) -> Result<Report> {
+    let root = root.trim_start_matches("./").trim_matches('/');
+    if root.is_empty() || root == "." {
+        return detect_folder(source);
+    }
+    let limits = Limits {
+        strict: false,
+        ..Limits::default()
+    };
+    let source = FolderTree::open_with(source, limits)?;
+    Ok(detect_at(&source, root))
+}
+
+/// See [`detect_folder_at`]; `root` is a folder of the tree.
+#[must_use]
+pub fn detect_at(source: &dyn FileTree, root: &str) -> Report {
+    let above = Scan::new(source);
+    let tree = SubTree::new(source, root);
+    let scan = Scan::below(&tree, &above, root);
+    let mut report = report_of(&scan);
+    if let Some(stack) = &mut report.stack {
+        stack::context::complete(&scan, stack);
+    }
+    report.services = services::find(&scan, &report);
+    services::promote(&mut report);
+    report.findings = findings(&scan, &report);
+    report.warnings.extend(scan.take_warnings());
+    report
+}
+
 /// The file names that the built-in detectors read, sorted: what a remote tree should fetch.
 #[must_use]
 pub fn reads() -> Vec<&'static str> {
@@ -175,6 +210,7 @@ pub(crate) fn report_of(scan: &Scan<'_>) -> Report {
     let mut stack = ranked.next();
     if let Some(stack) = &mut stack {
         stack::port::settle(scan, stack);
+        stack::context::settle(scan, stack);
     }
     let own = scan.first(stack::dockerfile::NAMES);
     let file = own

@@ -70,6 +70,11 @@ impl<'t> Scan<'t> {
         self.above
     }
 
+    /// The path of this folder below the repository's root; empty for the root itself.
+    pub(crate) fn folder(&self) -> &str {
+        &self.folder
+    }
+
     /// The paths that a file of that name would have in the folders between this one and the root, nearest first.
     pub(crate) fn ancestors_of(&self, name: &str) -> Vec<String> {
         let mut folder = self.folder.as_str();

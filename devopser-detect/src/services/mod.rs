@@ -5,6 +5,8 @@ mod kubernetes;
 mod solution;
 mod workspaces;
 
+pub(crate) use workspaces::{expand, matches as fits};
+
 use std::collections::BTreeMap;
 
 use devopser_core::model::report::{Detection, Evidence, Report, ServiceFound};

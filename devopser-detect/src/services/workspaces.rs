@@ -66,7 +66,7 @@ fn globs(scan: &Scan<'_>) -> Vec<(String, &'static str, &'static str)> {
 
 /// The folders below the tree that a workspace's glob names: those with the manifest in them. Only folders that fit
 /// the glob so far are listed.
-fn expand(scan: &Scan<'_>, glob: &str, manifest: &str) -> Vec<String> {
+pub(crate) fn expand(scan: &Scan<'_>, glob: &str, manifest: &str) -> Vec<String> {
     let Some(glob) = clean(glob) else {
         return Vec::new();
     };
@@ -94,7 +94,7 @@ fn expand(scan: &Scan<'_>, glob: &str, manifest: &str) -> Vec<String> {
 }
 
 /// `*` stands for one folder, `**` for any number.
-fn matches(pattern: &[&str], path: &[&str]) -> bool {
+pub(crate) fn matches(pattern: &[&str], path: &[&str]) -> bool {
     match (pattern.split_first(), path.split_first()) {
         (None, None) => true,
         (Some((&"**", rest)), _) => {

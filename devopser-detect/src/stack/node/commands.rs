@@ -95,7 +95,7 @@ fn script_with<'p>(package: &'p Package, command: &str) -> Option<&'p str> {
 }
 
 /// How the package manager runs a program of a dependency.
-fn execute(manager: &str, program: &str) -> String {
+pub(crate) fn execute(manager: &str, program: &str) -> String {
     match manager {
         "pnpm" => format!("pnpm exec {program}"),
         "yarn" => format!("yarn {program}"),
