@@ -11,6 +11,7 @@ mod tests;
 use devopser_core::model::report::{Detection, Evidence};
 use serde_json::Value;
 
+use super::java::program_in;
 use crate::scan::Scan;
 use crate::scan::java::Pom;
 
@@ -221,11 +222,7 @@ fn from_above(top: &Scan<'_>, prefix: &str, folder: &str, into: &mut Detection) 
     } else {
         ("gradlew", "gradle")
     };
-    let program = if top.has(&format!("{prefix}{wrapper}")) {
-        format!("./{wrapper}")
-    } else {
-        program.to_owned()
-    };
+    let program = program_in(top, prefix, wrapper, program);
     if let Some(build) = &mut into.build_command {
         let rest = build.value.split_once(' ').map_or("", |(_, rest)| rest);
         build.value = if is_maven && rest.contains(" -pl ") {

@@ -114,6 +114,7 @@ fn a_module_of_maven_is_built_from_above() {
             "<project><packaging>pom</packaging><modules><module>api</module></modules></project>",
         ),
         ("mvnw", ""),
+        (".mvn/wrapper/maven-wrapper.jar", ""),
         (
             "api/pom.xml",
             "<project><artifactId>api</artifactId></project>",
@@ -137,6 +138,7 @@ fn a_project_of_gradle_is_built_from_above() {
     let files = [
         ("settings.gradle.kts", "include(\":services:api\")"),
         ("gradlew", ""),
+        ("gradle/wrapper/gradle-wrapper.jar", ""),
         (
             "services/api/build.gradle.kts",
             "plugins { id(\"org.springframework.boot\") }",

@@ -233,7 +233,22 @@ fn commands(
 
 /// The wrapper of the repository, or the program.
 fn program(scan: &Scan<'_>, wrapper: &str, name: &str) -> String {
-    if scan.has(wrapper) {
+    program_in(scan, "", wrapper, name)
+}
+
+/// The same for a folder, named with a trailing `/`. A wrapper needs its archive, which many repositories ignore, or a
+/// script that fetches it (<https://maven.apache.org/wrapper/#usage-without-binary-jar>).
+pub(crate) fn program_in(scan: &Scan<'_>, prefix: &str, wrapper: &str, name: &str) -> String {
+    let script = format!("{prefix}{wrapper}");
+    let archive = match wrapper {
+        "mvnw" => ".mvn/wrapper/maven-wrapper.jar",
+        _ => "gradle/wrapper/gradle-wrapper.jar",
+    };
+    let fetches = || {
+        let text = scan.text(&script).unwrap_or_default();
+        text.contains("wget") || text.contains("curl")
+    };
+    if scan.has(&script) && (scan.has(&format!("{prefix}{archive}")) || fetches()) {
         format!("./{wrapper}")
     } else {
         name.to_owned()
