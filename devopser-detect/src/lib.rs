@@ -38,7 +38,9 @@ use devopser_core::provider::StackDetector;
 
 pub use command::split_command;
 pub use compose::{ComposeApp, Variable, Variables, compose_app, compose_builds, compose_policy};
-pub use dockerfile::{Problem, check_dockerfile, dockerfile_policy, without_frontend};
+pub use dockerfile::{
+    Problem, check_dockerfile, dockerfile_copies, dockerfile_policy, without_frontend,
+};
 pub use explain::explain;
 pub use generate::{DatabaseService, GenerateOptions, Generated, generate, is_single_page};
 pub use summary::{NotChosen, ServiceAnswer, Summary, summary};

@@ -12,8 +12,8 @@ use devopser_core::model::source::Source;
 use devopser_core::provider::Planner;
 use devopser_core::{Error, Result};
 use devopser_detect::{
-    GenerateOptions, check_dockerfile, detect_folder, generate, is_single_page, split_command,
-    without_frontend,
+    GenerateOptions, check_dockerfile, detect_folder_at, dockerfile_copies, generate,
+    is_single_page, split_command, without_frontend,
 };
 
 /// Where apps listen when nothing says otherwise.
@@ -24,7 +24,7 @@ const DEFAULT_PORT: u16 = 8080;
 pub struct StackPlanner;
 
 impl Planner for StackPlanner {
-    fn plan(&self, folder: &Path, spec: &DeploySpec) -> Result<Plan> {
+    fn plan(&self, source: &Path, spec: &DeploySpec) -> Result<Plan> {
         if let Source::Image { reference } = &spec.source {
             // A build of one line pins the image by its content and gives it our mark.
             return Ok(image_plan(
@@ -36,12 +36,13 @@ impl Planner for StackPlanner {
             ));
         }
         refuse_steering(spec)?;
-        let mut report = detect_folder(folder)?;
+        let root = spec.root.as_deref().unwrap_or_default();
+        let mut report = detect_folder_at(source, root)?;
         apply_overrides(&mut report, spec);
         if spec.provider.as_str() == "local" {
             local_plan(spec, report)
         } else {
-            docker_plan(folder, spec, report)
+            docker_plan(source, spec, report)
         }
     }
 }
@@ -70,7 +71,11 @@ fn said<T>(value: T) -> devopser_core::model::report::Fact<T> {
     }
 }
 
-fn docker_plan(folder: &Path, spec: &DeploySpec, report: Report) -> Result<Plan> {
+fn docker_plan(source: &Path, spec: &DeploySpec, report: Report) -> Result<Plan> {
+    let folder = &match &spec.root {
+        Some(root) => source.join(root),
+        None => source.to_owned(),
+    };
     if let Some(plan) = compose::plan(folder, spec, &report)? {
         return Ok(plan);
     }
@@ -80,8 +85,10 @@ fn docker_plan(folder: &Path, spec: &DeploySpec, report: Report) -> Result<Plan>
         refuse_forbidden(&report.findings, &path)?;
         let text = without_frontend(&text);
         let port = spec.app_port.or(report.dockerfile_port);
-        let ignore = read(folder, ".dockerignore")?.unwrap_or_default();
+        let context = own_context(source, spec, &text);
+        let ignore = read(&source.join(&context), ".dockerignore")?.unwrap_or_default();
         let mut plan = image_plan(spec, report, text, ignore, true);
+        builds_in(&mut plan, context);
         plan.app_port = port.unwrap_or(plan.app_port);
         return Ok(plan);
     }
@@ -97,6 +104,7 @@ fn docker_plan(folder: &Path, spec: &DeploySpec, report: Report) -> Result<Plan>
         use_own_dockerfile: spec.own_dockerfile,
         ..GenerateOptions::default()
     };
+    let context = stack.hints.get("context").cloned();
     let generated = generate(&report, &options)?;
     let mut plan = image_plan(
         spec,
@@ -106,6 +114,9 @@ fn docker_plan(folder: &Path, spec: &DeploySpec, report: Report) -> Result<Plan>
         false,
     );
     plan.app_port = generated.port;
+    if let Some(context) = context {
+        builds_in(&mut plan, context.trim_start_matches('.').to_owned());
+    }
     plan.compose = generated.compose;
     plan.run_env = run_env;
     plan.makes.extend(
@@ -115,6 +126,27 @@ fn docker_plan(folder: &Path, spec: &DeploySpec, report: Report) -> Result<Plan>
     );
     plan.databases = databases;
     Ok(plan)
+}
+
+/// Sets the folder that the image is built in.
+fn builds_in(plan: &mut Plan, context: String) {
+    if let BuildPlan::Image { options, .. } = &mut plan.build {
+        options.context = context;
+    }
+}
+
+/// The folder that a Dockerfile of the source's own is built in: the app's, unless the Dockerfile copies files that lie
+/// only where the whole source is the context.
+fn own_context(source: &Path, spec: &DeploySpec, text: &str) -> String {
+    let Some(root) = &spec.root else {
+        return String::new();
+    };
+    let copied = dockerfile_copies(text);
+    let all_in = |folder: &Path| copied.iter().all(|path| folder.join(path).exists());
+    if !all_in(&source.join(root)) && all_in(source) {
+        return String::new();
+    }
+    root.clone()
 }
 
 /// The text of a file of the source, if it is there; never through a link, as that could lead out of the source.
@@ -165,7 +197,10 @@ fn image_plan(
             dockerfile,
             dockerignore,
             own_dockerfile: own,
-            options: ImageOptions::default(),
+            options: ImageOptions {
+                context: spec.root.clone().unwrap_or_default(),
+                ..ImageOptions::default()
+            },
         },
         report,
     }

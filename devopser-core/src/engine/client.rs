@@ -154,10 +154,9 @@ impl Engine {
         .await?;
         let spec = spec.clone();
         super::steps::blocking(move || {
-            let folder = match &spec.root {
-                Some(root) => super::steps::inside(&folder, root)?,
-                None => folder,
-            };
+            if let Some(root) = &spec.root {
+                super::steps::inside(&folder, root)?;
+            }
             shared.parts.planner.plan(&folder, &spec)
         })
         .await

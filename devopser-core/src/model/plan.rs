@@ -159,7 +159,8 @@ pub enum BuildPlan {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ImageOptions {
-    /// The folder of the build context inside the source; empty for the source itself.
+    /// The folder of the build context, counted from the top of the source whatever the app's root is; empty for the
+    /// whole source.
     pub context: String,
     /// The stage that is built. `None`: the last.
     pub target: Option<String>,

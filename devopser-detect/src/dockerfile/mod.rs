@@ -6,4 +6,11 @@ mod policy;
 
 pub use check::{Problem, check_dockerfile};
 pub(crate) use parse::Dockerfile;
+
+/// The files and folders of the build context that a Dockerfile copies, as far as it names them plainly.
+#[must_use]
+pub fn dockerfile_copies(text: &str) -> Vec<String> {
+    Dockerfile::parse(text).copies()
+}
+
 pub use policy::{dockerfile_policy, without_frontend};

@@ -94,6 +94,32 @@ impl Dockerfile {
         file
     }
 
+    /// The files and folders of the build context that `COPY` and `ADD` name, without patterns and variables.
+    pub(crate) fn copies(&self) -> Vec<String> {
+        let copying = self
+            .instructions
+            .iter()
+            .filter(|one| ["COPY", "ADD"].contains(&one.keyword.as_str()));
+        copying
+            .filter(|one| !one.rest.contains("<<") && !one.rest.contains("--from="))
+            .flat_map(|one| {
+                let list: Vec<String> = match one.rest.find('[') {
+                    Some(at) => serde_json::from_str(&one.rest[at..]).unwrap_or_default(),
+                    None => one.rest.split_whitespace().map(str::to_owned).collect(),
+                };
+                let mut paths: Vec<String> = list
+                    .into_iter()
+                    .filter(|word| !word.starts_with("--"))
+                    .collect();
+                paths.pop();
+                paths
+            })
+            .filter(|path| !path.contains(['*', '?', '[', '$']) && !path.contains("://"))
+            .filter(|path| !path.split('/').any(|part| part == ".."))
+            .map(|path| path.trim_start_matches("./").trim_matches('/').to_owned())
+            .collect()
+    }
+
     /// The images of its stages, with their lines; stages that build on another stage are left out.
     pub(crate) fn images(&self) -> Vec<(String, u32)> {
         let mut args = BTreeMap::new();

@@ -4,7 +4,7 @@ use devopser_core::Result;
 use devopser_core::model::report::Detection;
 
 use super::lines::{Lines, exec, tag};
-use super::{Plan, hint, no_start, value};
+use super::{Plan, hint, no_start, node, value};
 
 /// A server on Deno (<https://docs.deno.com/runtime/reference/docker/>).
 pub(crate) fn deno(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines) -> Result<()> {
@@ -77,7 +77,10 @@ pub(crate) fn bun(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines) -> Resu
         ));
     }
     lines.add("COPY . .");
-    if let Some(build) = value(stack.build_command.as_ref()) {
+    node::before_member(stack, lines);
+    if let Some(build) = hint(stack, "builds-above") {
+        lines.add(format!("RUN cd /app && {build}"));
+    } else if let Some(build) = value(stack.build_command.as_ref()) {
         lines.add(format!("RUN {}", build.replacen("npm run ", "bun run ", 1)));
     }
     lines.stage(&image, None);
@@ -89,11 +92,16 @@ pub(crate) fn bun(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines) -> Resu
             .iter()
             .map(|(name, value)| (name.as_str(), value.as_str())),
     );
-    env.push(("PATH", "/app/node_modules/.bin:$PATH"));
+    let folder = node::folder(stack);
+    let path = match folder.as_str() {
+        "/app" => "/app/node_modules/.bin:$PATH".to_owned(),
+        folder => format!("{folder}/node_modules/.bin:/app/node_modules/.bin:$PATH"),
+    };
+    env.push(("PATH", &path));
     lines
         .env(env)
-        .add("WORKDIR /app")
-        .add("COPY --from=build --chown=bun:bun /app ./")
+        .add(format!("WORKDIR {folder}"))
+        .add("COPY --from=build --chown=bun:bun /app /app")
         .add("USER bun")
         .add(format!("EXPOSE {port}"));
     let script = format!(

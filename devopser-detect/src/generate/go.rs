@@ -32,6 +32,11 @@ pub(crate) fn server(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines) -> R
             .add(format!("RUN {modules} go mod download"))
             .add("COPY . .");
     }
+    let mut top = "/src".to_owned();
+    if let Some(folder) = hint(stack, "folder") {
+        top = format!("{top}/{folder}");
+        lines.add(format!("WORKDIR {top}"));
+    }
     let cgo = u8::from(hint(stack, "cgo").is_some());
     lines.add(format!(
         "RUN {modules} {builds} CGO_ENABLED={cgo} go build -trimpath -ldflags=\"-s -w\" -o /out/app {target}"
@@ -59,7 +64,7 @@ pub(crate) fn server(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines) -> R
         .filter(|asset| !asset.is_empty())
     {
         lines.add(format!(
-            "COPY --from=build --chown=app:app /src/{asset} ./{asset}"
+            "COPY --from=build --chown=app:app {top}/{asset} ./{asset}"
         ));
     }
     lines.add("USER app").add(format!("EXPOSE {port}"));

@@ -45,7 +45,12 @@ pub(crate) fn server(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines) {
         let folder = jar.split("/bin/").next().unwrap_or(jar);
         format!("cp -r {folder}/. /out/")
     };
-    lines.add(format!("RUN mkdir -p /out && {collect}"));
+    // What the jar's own manifest names beside it.
+    let libraries = hint(stack, "libraries").map_or_else(String::new, |folder| {
+        let name = folder.rsplit('/').next().unwrap_or(folder);
+        format!(" && cp -r {folder} /out/{name}")
+    });
+    lines.add(format!("RUN mkdir -p /out && {collect}{libraries}"));
     lines.stage(&plan.image(&format!("eclipse-temurin:{version}-jre")), None);
     let port = plan.port.to_string();
     let mut env = vec![("PORT", port.as_str())];
@@ -83,5 +88,27 @@ fn own_port<'p>(stack: &Detection, port: &'p str) -> Vec<(&'static str, &'p str)
         ],
         Some("micronaut") => vec![("MICRONAUT_SERVER_PORT", port)],
         _ => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::tree::MemoryTree;
+    use crate::{GenerateOptions, detect, generate};
+
+    #[test]
+    fn libraries_that_the_jar_names_come_along() {
+        let pom = "<project><artifactId>a</artifactId><build><finalName>words</finalName><plugins><plugin>\
+            <artifactId>maven-jar-plugin</artifactId><configuration><archive><manifest><addClasspath>true</addClasspath>\
+            <classpathPrefix>dependency/</classpathPrefix></manifest></archive></configuration></plugin></plugins></build></project>";
+        let tree = MemoryTree::new([("pom.xml", pom), ("src/main/java/Main.java", "")]);
+        let files = generate(&detect(&tree), &GenerateOptions::default()).unwrap();
+        assert!(
+            files
+                .dockerfile
+                .contains("cp -r target/dependency /out/dependency"),
+            "{}",
+            files.dockerfile
+        );
     }
 }

@@ -12,9 +12,27 @@ pub(crate) fn site(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines) {
     lines.stage("base", Some("build"));
     install(stack, plan, lines, false);
     lines.add("COPY . .");
+    before_member(stack, lines);
     build(stack, lines);
     let output = value(stack.output_dir.as_ref()).unwrap_or("dist");
-    site::serve(stack, plan, lines, &format!("/app/{output}"), Some("build"));
+    let built = format!("{}/{output}", folder(stack));
+    site::serve(stack, plan, lines, &built, Some("build"));
+}
+
+/// The app's folder in the image: of a member of a workspace, below the workspace's.
+pub(super) fn folder(stack: &Detection) -> String {
+    hint(stack, "folder").map_or_else(|| "/app".to_owned(), |folder| format!("/app/{folder}"))
+}
+
+/// What the workspace builds before its member; from here on the member's folder is the one that commands run in.
+pub(super) fn before_member(stack: &Detection, lines: &mut Lines) {
+    if hint(stack, "folder").is_none() {
+        return;
+    }
+    for command in hint(stack, "builds-first").unwrap_or_default().lines() {
+        lines.add(format!("RUN {command}"));
+    }
+    lines.add(format!("WORKDIR {}", folder(stack)));
 }
 
 /// A server.
@@ -31,6 +49,7 @@ pub(crate) fn server(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines) -> R
     lines.stage("base", Some("build"));
     install(stack, plan, lines, !builds && !keeps_dev(stack));
     lines.add("COPY . .");
+    before_member(stack, lines);
     prisma(stack, lines);
     if builds {
         build(stack, lines);
@@ -58,9 +77,13 @@ pub(crate) fn server(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines) -> R
             .iter()
             .map(|(name, value)| (name.as_str(), value.as_str())),
     );
-    env.push(("PATH", "/app/node_modules/.bin:$PATH"));
+    let path = match hint(stack, "folder") {
+        Some(folder) => format!("/app/{folder}/node_modules/.bin:/app/node_modules/.bin:$PATH"),
+        None => "/app/node_modules/.bin:$PATH".to_owned(),
+    };
+    env.push(("PATH", &path));
     lines.env(env);
-    copy(standalone, lines);
+    copy(stack, standalone, lines);
     lines
         .add("RUN chown node:node /app")
         .add("USER node")
@@ -181,7 +204,9 @@ fn build(stack: &Detection, lines: &mut Lines) {
                 .map(|(name, value)| (name.as_str(), value.as_str())),
         );
     }
-    if let Some(command) = value(stack.build_command.as_ref()) {
+    if let Some(command) = hint(stack, "builds-above") {
+        lines.add(format!("RUN cd /app && {command}"));
+    } else if let Some(command) = value(stack.build_command.as_ref()) {
         lines.add(format!("RUN {command}"));
     }
 }
@@ -209,15 +234,26 @@ fn prune(stack: &Detection, lines: &mut Lines) {
     };
 }
 
-fn copy(standalone: bool, lines: &mut Lines) {
+fn copy(stack: &Detection, standalone: bool, lines: &mut Lines) {
+    let from = folder(stack);
+    let to = hint(stack, "folder").map_or_else(String::new, |folder| format!("{folder}/"));
     if standalone {
-        // https://nextjs.org/docs/app/api-reference/config/next-config-js/output
+        // https://nextjs.org/docs/app/api-reference/config/next-config-js/output; a member's folder is kept below it.
         lines
-            .add("COPY --from=build --chown=node:node /app/.next/standalone ./")
-            .add("COPY --from=build --chown=node:node /app/.next/static ./.next/static")
-            .add("COPY --from=build --chown=node:node /app/public ./public");
+            .add(format!(
+                "COPY --from=build --chown=node:node {from}/.next/standalone ./"
+            ))
+            .add(format!(
+                "COPY --from=build --chown=node:node {from}/.next/static ./{to}.next/static"
+            ))
+            .add(format!(
+                "COPY --from=build --chown=node:node {from}/public ./{to}public"
+            ));
     } else {
         lines.add("COPY --from=build --chown=node:node /app ./");
+    }
+    if hint(stack, "folder").is_some() {
+        lines.add(format!("WORKDIR {from}"));
     }
 }
 

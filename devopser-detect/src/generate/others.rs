@@ -70,6 +70,9 @@ pub(crate) fn dotnet(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines) -> R
         Some("build"),
     );
     lines.add("WORKDIR /src").add("COPY . .");
+    if let Some(folder) = hint(stack, "folder") {
+        lines.add(format!("WORKDIR /src/{folder}"));
+    }
     lines.add(format!(
         "RUN {} dotnet publish \"{project}\" -c Release -o /out",
         plan.cache("nuget", "/root/.nuget/packages")

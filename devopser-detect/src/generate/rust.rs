@@ -22,8 +22,9 @@ pub(crate) fn server(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines) -> R
     lines.add("WORKDIR /src").add("COPY . .");
     // Cargo decides by file times, which a build context does not keep; so every source is new, what was built
     // from dependencies is not.
+    let enter = hint(stack, "folder").map_or_else(String::new, |folder| format!("cd {folder} && "));
     lines.add(format!(
-        "RUN {} {} \\\n    find . -path ./target -prune -o -type f -exec touch {{}} + && {build} && mkdir -p /out && cp target/release/{binary} /out/app",
+        "RUN {} {} \\\n    find . -path ./target -prune -o -type f -exec touch {{}} + && {enter}{build} && mkdir -p /out && cp /src/target/release/{binary} /out/app",
         plan.cache("cargo", "/usr/local/cargo/registry"),
         plan.cache("target", "/src/target"),
     ));
@@ -54,7 +55,8 @@ pub(crate) fn server(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines) -> R
         .split(' ')
         .filter(|asset| !asset.is_empty())
     {
-        lines.add(format!("COPY --chown=app:app {asset} ./{asset}"));
+        let from = hint(stack, "folder").map_or_else(String::new, |folder| format!("{folder}/"));
+        lines.add(format!("COPY --chown=app:app {from}{asset} ./{asset}"));
     }
     lines.add("USER app").add(format!("EXPOSE {port}"));
     lines.bash_health(&plan.health_path());

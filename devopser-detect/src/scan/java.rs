@@ -15,6 +15,9 @@ pub(crate) struct Pom {
     pub(crate) version: String,
     pub(crate) packaging: String,
     pub(crate) final_name: Option<String>,
+    /// The folder beside the jar that its manifest's class path names
+    /// (<https://maven.apache.org/shared/maven-archiver/examples/classpath.html>).
+    pub(crate) libraries: Option<String>,
     pub(crate) modules: Vec<String>,
     pub(crate) properties: BTreeMap<String, (String, u32)>,
     /// `group:artifact` of dependencies, plugins and the parent, with their lines.
@@ -65,6 +68,9 @@ impl Pom {
                             .uses
                             .push((format!("{group}:{}", element.text), line()));
                         group.clear();
+                    } else if path.ends_with("manifest/classpathPrefix") {
+                        found.libraries = Some(element.text.trim_matches(['.', '/']).to_owned())
+                            .filter(|folder| crate::scan::is_plain(folder));
                     } else if path.ends_with("plugin/configuration/release")
                         || path.ends_with("plugin/configuration/source")
                     {

@@ -296,6 +296,15 @@ pub(crate) fn line_at(text: &str, at: usize) -> Option<u32> {
     u32::try_from(before.iter().filter(|byte| **byte == b'\n').count() + 1).ok()
 }
 
+/// Whether a path may stand in a generated file as it is.
+pub(crate) fn is_plain(path: &str) -> bool {
+    !path.is_empty()
+        && path
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"._-/".contains(&byte))
+        && !path.split('/').any(|part| part == "..")
+}
+
 /// The last part of a path.
 pub(crate) fn base_name(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)

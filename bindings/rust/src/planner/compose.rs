@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use devopser_core::model::plan::{DeploySpec, Plan};
+use devopser_core::model::plan::{BuildPlan, DeploySpec, Plan};
 use devopser_core::model::report::Report;
 use devopser_core::model::service::{EnvValue, Limits};
 use devopser_core::{Error, Result};
@@ -83,11 +83,27 @@ fn of(spec: &DeploySpec, report: &Report, app: ComposeApp) -> Plan {
     plan.makes
         .extend(volumes.iter().map(|name| format!("a volume {name}")));
     plan.warnings.extend(app.warnings);
-    plan.build = app.build;
+    let root = spec.root.as_deref().unwrap_or_default();
+    plan.build = from_top(app.build, root);
     plan.container = app.container;
     if let Some(limits) = app.limits.filter(|_| spec.limits == Limits::default()) {
         plan.limits = Some(limits);
     }
     plan.companions = app.companions;
+    for companion in &mut plan.companions {
+        companion.build = from_top(companion.build.clone(), root);
+    }
     plan
+}
+
+/// The file counts its folders from where it lies; a build counts them from the top of the source.
+fn from_top(mut build: BuildPlan, root: &str) -> BuildPlan {
+    if let BuildPlan::Image { options, .. } = &mut build {
+        options.context = match (root, options.context.as_str()) {
+            ("", context) => context.to_owned(),
+            (root, "") => root.to_owned(),
+            (root, context) => format!("{root}/{context}"),
+        };
+    }
+    build
 }

@@ -18,6 +18,7 @@ mod compose;
 mod docker;
 mod kill;
 mod load;
+mod member;
 mod scenario;
 mod web;
 
@@ -58,6 +59,11 @@ async fn a_compose_file_of_its_own_is_carried_out() {
 #[tokio::test]
 async fn a_compose_file_that_reaches_for_the_host_is_refused() {
     compose::what_reaches_for_the_host_is_refused().await;
+}
+
+#[tokio::test]
+async fn a_service_is_built_with_what_lies_above_it() {
+    member::is_built_with_what_lies_above_it().await;
 }
 
 #[tokio::test]

@@ -163,9 +163,10 @@ impl Steps {
         else {
             return Err(Error::unexpected("the plan makes no image"));
         };
+        let top = self.source_top(ctx, spec).await?;
         let context = match options.context.as_str() {
-            "" => folder.clone(),
-            context => inside(&folder, context)?,
+            "" => top,
+            context => inside(&top, context)?,
         };
         let mut build_args = options.args.clone();
         build_args.extend(spec.build_env.clone());

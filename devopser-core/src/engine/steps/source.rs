@@ -72,7 +72,8 @@ pub(super) async fn plan(steps: Steps, cx: &dyn StepContext, input: StepInput) -
     steps
         .run(cx, target, id, |ctx| async move {
             let spec = steps.spec(target, id).await?;
-            let folder = steps.source_folder(&ctx, &spec).await?;
+            steps.source_folder(&ctx, &spec).await?;
+            let folder = steps.source_top(&ctx, &spec).await?;
             let shared = &steps.shared;
             let planner = std::sync::Arc::clone(&shared.parts.planner);
             let (for_planner, for_folder) = (spec.clone(), folder.clone());
@@ -330,8 +331,17 @@ impl Steps {
         .await
     }
 
-    /// The app's folder inside the unpacked source; for an image, an empty one.
+    /// The app's folder inside the unpacked source.
     pub(super) async fn source_folder(&self, ctx: &Context, spec: &DeploySpec) -> Result<PathBuf> {
+        let top = self.source_top(ctx, spec).await?;
+        match &spec.root {
+            None => Ok(top),
+            Some(root) => inside(&top, root),
+        }
+    }
+
+    /// The unpacked source; for an image, an empty folder.
+    pub(super) async fn source_top(&self, ctx: &Context, spec: &DeploySpec) -> Result<PathBuf> {
         let sources = ctx.folder().join("sources");
         let Source::Snapshot { digest, .. } = &spec.source else {
             let empty = sources.join("none");
@@ -343,10 +353,7 @@ impl Steps {
         if !folder.is_dir() {
             self.unpack(&spec.target, digest, &folder).await?;
         }
-        match &spec.root {
-            None => Ok(folder),
-            Some(root) => inside(&folder, root),
-        }
+        Ok(folder)
     }
 
     async fn unpack(&self, target: &Target, digest: &Digest, into: &Path) -> Result<()> {

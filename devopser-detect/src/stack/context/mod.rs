@@ -12,8 +12,8 @@ use devopser_core::model::report::{Detection, Evidence};
 use serde_json::Value;
 
 use super::java::program_in;
-use crate::scan::Scan;
 use crate::scan::java::Pom;
+use crate::scan::{Scan, is_plain};
 
 /// What lies above, and why it is needed.
 struct Above {
@@ -37,6 +37,9 @@ pub(crate) fn settle(scan: &Scan<'_>, detection: &mut Detection) {
     let context = above.prefix.trim_end_matches('/');
     let context = if context.is_empty() { "." } else { context };
     let folder = inside(scan, &above.prefix).to_owned();
+    if !is_plain(&folder) {
+        return;
+    }
     let hints = &mut detection.hints;
     hints.insert("context".to_owned(), context.to_owned());
     hints.insert("folder".to_owned(), folder.clone());
@@ -234,8 +237,10 @@ fn from_above(top: &Scan<'_>, prefix: &str, folder: &str, into: &mut Detection) 
             format!("{program} -p {folder} {rest}")
         };
     }
-    if let Some(jar) = into.hints.get_mut("jar") {
-        *jar = format!("{folder}/{jar}");
+    for name in ["jar", "libraries"] {
+        if let Some(path) = into.hints.get_mut(name) {
+            *path = format!("{folder}/{path}");
+        }
     }
 }
 

@@ -6,8 +6,8 @@ use std::rc::Rc;
 use devopser_core::model::report::Detection;
 
 use super::{Above, fits, inside, texts};
-use crate::scan::Scan;
 use crate::scan::node::Package;
+use crate::scan::{Scan, is_plain};
 use crate::stack::node::{commands, manager};
 use crate::tree::SubTree;
 
@@ -126,7 +126,10 @@ fn built_first(root: &Scan<'_>, own: &Package, member: &str) -> Vec<String> {
         .iter()
         .filter(|glob| !glob.starts_with('!'))
         .flat_map(|glob| crate::services::expand(root, glob, "package.json"));
-    for folder in folders.filter(|folder| folder != member).take(MAX_MEMBERS) {
+    for folder in folders
+        .filter(|folder| folder != member && is_plain(folder))
+        .take(MAX_MEMBERS)
+    {
         let Some(package) = root.package_at(&format!("{folder}/package.json")) else {
             continue;
         };

@@ -302,6 +302,12 @@ fn maven(
         format!(" -pl {folder} -am")
     };
     let own = own.unwrap_or(pom);
+    if let Some(libraries) = &own.libraries {
+        into.hints.insert(
+            "libraries".to_owned(),
+            format!("{prefix}target/{libraries}"),
+        );
+    }
     let (goal, jar) = packaged(scan, own, framework);
     (
         format!("{wrapper} -B -DskipTests package{goal}{select}"),
