@@ -93,10 +93,7 @@ pub(crate) fn bun(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines) -> Resu
             .map(|(name, value)| (name.as_str(), value.as_str())),
     );
     let folder = node::folder(stack);
-    let path = match folder.as_str() {
-        "/app" => "/app/node_modules/.bin:$PATH".to_owned(),
-        folder => format!("{folder}/node_modules/.bin:/app/node_modules/.bin:$PATH"),
-    };
+    let path = node::programs(stack);
     env.push(("PATH", &path));
     lines
         .env(env)

@@ -16,27 +16,9 @@ pub(crate) fn server(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines) -> R
     })?;
     // The newest release of Go builds every older module (https://go.dev/doc/go1compat); the go line is a minimum.
     lines.stage(&plan.image("golang:1"), Some("build"));
-    lines.add("WORKDIR /src");
-    let files = hint(stack, "files").unwrap_or_default();
+    let top = sources(stack, plan, lines);
     let modules = plan.cache("gomod", "/go/pkg/mod");
     let builds = plan.cache("gobuild", "/root/.cache/go-build");
-    if files.is_empty() {
-        lines
-            .add("COPY . .")
-            .add(format!("RUN {modules} go mod init app && go mod tidy"));
-    } else if hint(stack, "install-needs-source").is_some() {
-        lines.add("COPY . .");
-    } else {
-        lines
-            .add(format!("COPY {files} ./"))
-            .add(format!("RUN {modules} go mod download"))
-            .add("COPY . .");
-    }
-    let mut top = "/src".to_owned();
-    if let Some(folder) = hint(stack, "folder") {
-        top = format!("{top}/{folder}");
-        lines.add(format!("WORKDIR {top}"));
-    }
     let cgo = u8::from(hint(stack, "cgo").is_some());
     lines.add(format!(
         "RUN {modules} {builds} CGO_ENABLED={cgo} go build -trimpath -ldflags=\"-s -w\" -o /out/app {target}"
@@ -73,4 +55,29 @@ pub(crate) fn server(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines) -> R
         value(stack.start_command.as_ref()).unwrap_or("./app"),
     ));
     Ok(())
+}
+
+/// The sources with what they need, and the folder that the program lies in.
+fn sources(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines) -> String {
+    lines.add("WORKDIR /src");
+    let files = hint(stack, "files").unwrap_or_default();
+    let modules = plan.cache("gomod", "/go/pkg/mod");
+    if files.is_empty() {
+        lines
+            .add("COPY . .")
+            .add(format!("RUN {modules} go mod init app && go mod tidy"));
+    } else if hint(stack, "install-needs-source").is_some() {
+        lines.add("COPY . .");
+    } else {
+        lines
+            .add(format!("COPY {files} ./"))
+            .add(format!("RUN {modules} go mod download"))
+            .add("COPY . .");
+    }
+    let mut top = "/src".to_owned();
+    if let Some(folder) = hint(stack, "folder") {
+        top = format!("{top}/{folder}");
+        lines.add(format!("WORKDIR {top}"));
+    }
+    top
 }

@@ -24,6 +24,14 @@ pub(super) fn folder(stack: &Detection) -> String {
     hint(stack, "folder").map_or_else(|| "/app".to_owned(), |folder| format!("/app/{folder}"))
 }
 
+/// Where the programs of the dependencies lie.
+pub(super) fn programs(stack: &Detection) -> String {
+    match hint(stack, "folder") {
+        Some(folder) => format!("/app/{folder}/node_modules/.bin:/app/node_modules/.bin:$PATH"),
+        None => "/app/node_modules/.bin:$PATH".to_owned(),
+    }
+}
+
 /// What the workspace builds before its member; from here on the member's folder is the one that commands run in.
 pub(super) fn before_member(stack: &Detection, lines: &mut Lines) {
     if hint(stack, "folder").is_none() {
@@ -77,10 +85,7 @@ pub(crate) fn server(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines) -> R
             .iter()
             .map(|(name, value)| (name.as_str(), value.as_str())),
     );
-    let path = match hint(stack, "folder") {
-        Some(folder) => format!("/app/{folder}/node_modules/.bin:/app/node_modules/.bin:$PATH"),
-        None => "/app/node_modules/.bin:$PATH".to_owned(),
-    };
+    let path = programs(stack);
     env.push(("PATH", &path));
     lines.env(env);
     copy(stack, standalone, lines);
