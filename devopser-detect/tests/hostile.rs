@@ -199,12 +199,7 @@ fn a_listing_with_a_few_files_is_detected() {
         "pnpm-lock.yaml",
     ]);
     assert_eq!(summary(&detect(&tree)).runtime, None);
-    for path in tree
-        .wanted(&devopser_detect::reads(), 10)
-        .into_iter()
-        .map(str::to_owned)
-        .collect::<Vec<_>>()
-    {
+    for path in tree.wanted(10) {
         let content = if path == "package.json" {
             r#"{"dependencies":{"next":"15"}}"#
         } else {

@@ -1,15 +1,43 @@
 //! [`ListingTree`]: a remote tree of which only some files were fetched.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{FileRead, FileTree, Listing, is_kept};
 
 /// The listing of a remote repository plus the files that were fetched, so that it is detected without a clone.
-#[derive(Clone, Debug, Default)]
+///
+/// Detect, fetch what it [wanted](Self::wanted), and detect again, until it wants nothing more or enough is fetched: each
+/// round asks for what the answers of the one before lead to. Ten files are enough for nearly every repository.
+///
+/// ```
+/// use devopser_detect::{ListingTree, detect, summary};
+///
+/// let fetch = |path: &str| match path {
+///     "package.json" => r#"{"dependencies": {"next": "15.0.0"}}"#,
+///     _ => "",
+/// };
+/// let mut tree = ListingTree::new(["package.json", "next.config.js", "app/page.tsx"]);
+/// let mut fetched = 0;
+/// let answer = loop {
+///     let answer = summary(&detect(&tree));
+///     let wanted = tree.wanted(10 - fetched);
+///     if wanted.is_empty() {
+///         break answer;
+///     }
+///     for path in wanted {
+///         tree.add(&path, fetch(&path));
+///         fetched += 1;
+///     }
+/// };
+/// assert_eq!(answer.framework.as_deref(), Some("next"));
+/// ```
+#[derive(Debug, Default)]
 pub struct ListingTree {
     paths: Vec<String>,
     fetched: BTreeMap<String, Arc<[u8]>>,
+    /// What was read and is not fetched.
+    asked: Mutex<BTreeSet<String>>,
 }
 
 impl ListingTree {
@@ -25,6 +53,7 @@ impl ListingTree {
         Self {
             paths,
             fetched: BTreeMap::new(),
+            asked: Mutex::default(),
         }
     }
 
@@ -37,23 +66,22 @@ impl ListingTree {
         {
             self.fetched
                 .insert(path.to_owned(), Arc::from(content.as_ref()));
+            self.asked().remove(path);
         }
     }
 
-    /// The files that detection would read and that were not fetched yet: those whose file name is in `names`,
-    /// the nearest to the root first, at most `limit`. Names come from [`crate::reads`].
+    /// The files that detection has asked for so far and that were not fetched, the nearest to the root first, at most
+    /// `limit`.
     #[must_use]
-    pub fn wanted(&self, names: &[&str], limit: usize) -> Vec<&str> {
-        let mut wanted: Vec<&str> = self
-            .paths
-            .iter()
-            .map(String::as_str)
-            .filter(|path| !self.fetched.contains_key(*path))
-            .filter(|path| names.contains(&path.rsplit('/').next().unwrap_or(path)))
-            .collect();
-        wanted.sort_by_key(|path| (path.matches('/').count(), *path));
+    pub fn wanted(&self, limit: usize) -> Vec<String> {
+        let mut wanted: Vec<String> = self.asked().iter().cloned().collect();
+        wanted.sort_by_key(|path| path.matches('/').count());
         wanted.truncate(limit);
         wanted
+    }
+
+    fn asked(&self) -> std::sync::MutexGuard<'_, BTreeSet<String>> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -74,7 +102,10 @@ impl FileTree for ListingTree {
             .paths
             .binary_search_by(|known| known.as_str().cmp(path))
         {
-            Ok(_) => FileRead::NotFetched,
+            Ok(_) => {
+                self.asked().insert(path.to_owned());
+                FileRead::NotFetched
+            }
             Err(_) => FileRead::Absent,
         }
     }
@@ -91,15 +122,16 @@ mod tests {
     #[test]
     fn names_what_it_wants_and_says_what_it_lacks() {
         let mut tree = ListingTree::new(["src/package.json", "package.json", "README.md"]);
-        assert_eq!(
-            tree.wanted(&["package.json"], 9),
-            ["package.json", "src/package.json"]
-        );
+        assert!(tree.wanted(9).is_empty());
         assert_eq!(tree.read("package.json"), FileRead::NotFetched);
         tree.add("package.json", "{}");
         tree.add("unknown", "{}");
         assert!(matches!(tree.read("package.json"), FileRead::Present(_)));
         assert_eq!(tree.read("unknown"), FileRead::Absent);
-        assert_eq!(tree.wanted(&["package.json"], 9), ["src/package.json"]);
+        let _ = (tree.read("src/package.json"), tree.head("README.md", 9));
+        assert_eq!(tree.wanted(9), ["README.md", "src/package.json"]);
+        assert_eq!(tree.wanted(1), ["README.md"]);
+        tree.add("README.md", "");
+        assert_eq!(tree.wanted(9), ["src/package.json"]);
     }
 }
