@@ -75,8 +75,29 @@ pub fn detect_with(tree: &dyn FileTree, others: &[Arc<dyn StackDetector>]) -> Re
     report.services = services::find(&scan, &report);
     services::promote(&mut report);
     report.findings = findings(&scan, &report);
+    submodules(&scan);
     report.warnings.extend(scan.take_warnings());
     report
+}
+
+/// Submodules whose folders are empty: what lies in them is missing in every build
+/// (<https://git-scm.com/docs/gitmodules>).
+fn submodules(scan: &Scan<'_>) {
+    let Some(text) = scan.has(".gitmodules").then(|| scan.text(".gitmodules")) else {
+        return;
+    };
+    let text = text.unwrap_or_default();
+    let paths = text
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("path"))
+        .filter_map(|rest| rest.trim_start().strip_prefix('='))
+        .map(|path| path.trim().trim_matches('/'));
+    for path in paths.filter(|path| !path.is_empty()).take(20) {
+        let found = scan.list(path);
+        if found.files.is_empty() && found.folders.is_empty() {
+            scan.warn(format!("{path} is a git submodule whose files are not here; fetch them with `git submodule update --init` and deploy the folder"));
+        }
+    }
 }
 
 /// What the repository's own files ask of the host that is refused.
