@@ -10,7 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use devopser_detect::{
-    GenerateOptions, check_dockerfile, detect_folder, explain, generate, summary,
+    GenerateOptions, check_dockerfile, detect_folder, explain, generate, stacks_table, summary,
 };
 use serde_json::Value;
 
@@ -88,6 +88,41 @@ fn every_folder_gives_its_expected_summary() {
     assert_eq!(folders.len(), expected, "each folder has its expected.json");
     assert!(folders.len() >= 35);
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// The ids in the frameworks' column of the stacks' table.
+fn framework_ids() -> Vec<String> {
+    let table = stacks_table();
+    let cells = table
+        .lines()
+        .skip(2)
+        .filter_map(|line| line.split('|').nth(2));
+    let ids = cells.flat_map(|cell| cell.split(','));
+    let ids = ids.map(|id| id.trim().to_owned());
+    ids.filter(|id| !id.is_empty()).collect()
+}
+
+#[test]
+fn every_framework_has_a_fixture() {
+    // The answers are those of `expected.json`: another test compares them.
+    let answers = fixtures()
+        .iter()
+        .map(|folder| answer(folder))
+        .collect::<Vec<_>>();
+    let mut answered = Vec::new();
+    for text in &answers {
+        let answer: serde_json::Value = serde_json::from_str(text).unwrap();
+        // Languages of which nothing more is known stand in the same column.
+        let fields = ["framework", "runtime"].map(|field| answer[field].as_str());
+        answered.extend(fields.into_iter().flatten().map(str::to_owned));
+    }
+    let ids = framework_ids();
+    assert!(ids.len() > 120, "{ids:?}");
+    let missing: Vec<String> = ids
+        .into_iter()
+        .filter(|id| !answered.contains(id))
+        .collect();
+    assert!(missing.is_empty(), "no fixture answers {missing:?}");
 }
 
 #[test]

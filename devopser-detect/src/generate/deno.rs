@@ -4,7 +4,7 @@ use devopser_core::Result;
 use devopser_core::model::report::Detection;
 
 use super::lines::{Lines, exec, tag};
-use super::{Plan, hint, no_start, node, value};
+use super::{Plan, hint, no_start, node, site, value};
 
 /// A server on Deno (<https://docs.deno.com/runtime/reference/docker/>).
 pub(crate) fn deno(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines) -> Result<()> {
@@ -45,6 +45,19 @@ pub(crate) fn deno(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines) -> Res
     lines.add("ENTRYPOINT []");
     lines.command(&exec(start));
     Ok(())
+}
+
+/// A site that Deno builds (<https://lume.land/docs/overview/command-line/>), and nginx.
+pub(crate) fn lume(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines) {
+    let version =
+        value(stack.version.as_ref()).unwrap_or_else(|| crate::version::default_line("deno"));
+    let image = plan.image(&format!("denoland/deno:{}", tag(version)));
+    lines.stage(&image, Some("build"));
+    lines.add("WORKDIR /app").add("COPY . .");
+    let build = value(stack.build_command.as_ref()).unwrap_or("deno task lume");
+    lines.add(format!("RUN {build}"));
+    let output = value(stack.output_dir.as_ref()).unwrap_or("_site");
+    site::serve(stack, plan, lines, &format!("/app/{output}"), Some("build"));
 }
 
 /// A server on Bun (<https://bun.com/guides/ecosystem/docker>).

@@ -62,16 +62,18 @@ pub(crate) fn server(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines) {
             .map(|(name, value)| (name.as_str(), value.as_str())),
     );
     lines.env(env).user();
-    lines
-        .add("WORKDIR /app")
-        .add("COPY --from=build /out/ ./")
-        .add("USER app")
-        .add(format!("EXPOSE {port}"));
+    lines.add("WORKDIR /app").add("COPY --from=build /out/ ./");
+    // The settings that its command line names.
+    if let Some((_, settings)) = hint(stack, "arguments").and_then(|all| all.split_once(' ')) {
+        lines.add(format!("COPY {settings} ./"));
+    }
+    lines.add("USER app").add(format!("EXPOSE {port}"));
     lines.bash_health(&plan.health_path());
     let start = if jar.contains("quarkus-app") {
         "java -jar quarkus-run.jar".to_owned()
     } else if is_jar {
-        "java -jar app.jar".to_owned()
+        let arguments = hint(stack, "arguments").map(|arguments| format!(" {arguments}"));
+        format!("java -jar app.jar{}", arguments.unwrap_or_default())
     } else {
         format!("./bin/{}", jar.rsplit('/').next().unwrap_or("app"))
     };

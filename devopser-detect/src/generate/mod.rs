@@ -206,6 +206,7 @@ fn dockerfile(stack: &Detection, plan: &Plan<'_>) -> Result<String> {
         ("node", _) if is_static => node::site(stack, plan, &mut lines),
         ("node", _) => node::server(stack, plan, &mut lines)?,
         ("bun", _) => deno::bun(stack, plan, &mut lines)?,
+        ("deno", _) if is_static => deno::lume(stack, plan, &mut lines),
         ("deno", _) => deno::deno(stack, plan, &mut lines)?,
         ("python", _) => python::server(stack, plan, &mut lines)?,
         ("go", _) => go::server(stack, plan, &mut lines)?,

@@ -40,8 +40,9 @@ pub(crate) fn site_generator(stack: &Detection, plan: &Plan<'_>, lines: &mut Lin
             lines.add(format!(
                 "RUN {} cargo install {}",
                 plan.cache("cargo", "/usr/local/cargo/registry"),
+                // It is not in the registry of crates (https://www.getzola.org/documentation/getting-started/installation/).
                 if framework == "zola" {
-                    "zola"
+                    "--locked --git https://github.com/getzola/zola --tag v0.20.0"
                 } else {
                     "mdbook"
                 }

@@ -8,6 +8,7 @@ use super::{Plan, hint, value};
 /// Frameworks whose pages are files of their own; every other one is a single page that routes by itself.
 const MANY_PAGES: &[&str] = &[
     "astro",
+    "bridgetown",
     "docusaurus",
     "eleventy",
     "gatsby",
@@ -15,15 +16,20 @@ const MANY_PAGES: &[&str] = &[
     "hexo",
     "hugo",
     "jekyll",
+    "lume",
+    "mdbook",
     "middleman",
+    "nanoc",
     "next",
     "nuxt",
+    "observable",
     "vitepress",
     "vuepress",
     "zola",
     "mkdocs",
     "sphinx",
     "pelican",
+    "react-static",
 ];
 
 const NGINX: &str = r"worker_processes auto;
@@ -61,7 +67,9 @@ pub(crate) fn plain(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines) {
 #[must_use]
 pub fn is_single_page(stack: &Detection) -> bool {
     let framework = value(stack.framework.as_ref());
-    stack.detector == "node" && framework.is_some_and(|id| !MANY_PAGES.contains(&id))
+    // https://learn.microsoft.com/aspnet/core/blazor/host-and-deploy/webassembly/
+    ["node", "dotnet"].contains(&stack.detector.as_str())
+        && framework.is_some_and(|id| !MANY_PAGES.contains(&id))
 }
 
 /// The stage that serves `folder` of the stage `from`, or of the build context.

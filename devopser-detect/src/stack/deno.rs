@@ -58,15 +58,7 @@ impl Stack for Deno {
     fn detect(&self, scan: &Scan<'_>) -> Option<Found> {
         let config = scan.first(&["deno.json", "deno.jsonc"]);
         let lock = scan.first(&["deno.lock"]);
-        let script = ENTRIES
-            .iter()
-            .copied()
-            .find(|path| scan.has(path) && is_deno(scan, path))
-            .or_else(|| {
-                let bare = scan.package().is_none() && config.is_none();
-                bare.then(|| scan.root_with(".ts").find(|path| is_deno(scan, path)))
-                    .flatten()
-            });
+        let script = entry(scan, config);
         let path = config.or(lock).or(script)?;
         // A folder of edge functions or tools in another repository has these files as well (supabase/functions).
         if script.is_none() && config.is_none() {
@@ -106,6 +98,9 @@ impl Stack for Deno {
                 .unwrap_or_else(|| port::default(8000, "Deno.serve")),
         );
         entry_hint(script, &mut detection);
+        if site(&mut detection) {
+            return found(detection, Strength::Site);
+        }
         let strength = match (config, &detection.start_command) {
             (Some(_), Some(_)) if scan.package().is_none() => Strength::Entry,
             (Some(_), Some(_)) => Strength::Manifest,
@@ -114,6 +109,31 @@ impl Stack for Deno {
         };
         found(detection, strength)
     }
+}
+
+/// The file in which it begins.
+fn entry<'t>(scan: &'t Scan<'_>, config: Option<&str>) -> Option<&'t str> {
+    let usual = ENTRIES.iter().copied();
+    let mut usual = usual.filter(|path| scan.has(path) && is_deno(scan, path));
+    usual.next().or_else(|| {
+        let bare = scan.package().is_none() && config.is_none();
+        bare.then(|| scan.root_with(".ts").find(|path| is_deno(scan, path)))
+            .flatten()
+    })
+}
+
+/// Whether it is a site. Lume builds files; what serves them is for development (<https://lume.land/docs/overview/command-line/>).
+fn site(into: &mut Detection) -> bool {
+    let framework = into.framework.as_ref().filter(|id| id.value == "lume");
+    let evidence = framework.and_then(|id| id.evidence.first().cloned());
+    let Some(evidence) = evidence else {
+        return false;
+    };
+    into.start_command = None;
+    into.port = None;
+    into.is_static = Some(Fact::new(true, 85, evidence.clone()));
+    into.output_dir = fact("_site", 85, evidence);
+    true
 }
 
 const WORDS: &[(&str, devopser_core::model::report::Database)] = &[

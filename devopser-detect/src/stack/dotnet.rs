@@ -61,19 +61,7 @@ impl Stack for DotNet {
                 .iter()
                 .any(|(name, _)| name.starts_with("Microsoft.AspNetCore"));
         let is_wasm = project.sdk.contains("BlazorWebAssembly");
-        detection.framework = match (is_wasm, is_web) {
-            (true, _) => fact(
-                "blazor",
-                90,
-                scan.evidence(project.path, "Sdk=", "the SDK of Blazor WebAssembly"),
-            ),
-            (_, true) => fact(
-                "aspnetcore",
-                90,
-                scan.evidence(project.path, "Sdk", "the SDK of ASP.NET Core"),
-            ),
-            _ => None,
-        };
+        detection.framework = framework(scan, project, is_wasm, is_web);
         detection.is_static = Some(Fact::new(is_wasm, 85, evidence.clone()));
         let name = base_name(project.path)
             .rsplit_once('.')
@@ -84,10 +72,15 @@ impl Stack for DotNet {
             88,
             evidence.clone(),
         );
-        if !is_library(scan, project) {
+        if is_wasm {
+            // https://learn.microsoft.com/aspnet/core/blazor/host-and-deploy/webassembly/
+            detection.output_dir = fact("out/wwwroot", 85, evidence);
+        } else if !is_library(scan, project) {
             detection.start_command = fact(format!("dotnet out/{name}.dll"), 85, evidence);
         }
-        detection.port = Some(port_of(scan, is_web, detection.version.as_ref()));
+        if !is_wasm {
+            detection.port = Some(port_of(scan, is_web, detection.version.as_ref()));
+        }
         detection.databases = Some(needs(scan, &projects));
         detection
             .hints
@@ -102,6 +95,21 @@ impl Stack for DotNet {
             },
         )
     }
+}
+
+fn framework(
+    scan: &Scan<'_>,
+    project: &Project<'_>,
+    is_wasm: bool,
+    is_web: bool,
+) -> Option<Fact<String>> {
+    let (id, why) = match (is_wasm, is_web) {
+        (true, _) => ("blazor", "the SDK of Blazor WebAssembly"),
+        (_, true) => ("aspnetcore", "the SDK of ASP.NET Core"),
+        _ => return None,
+    };
+    let sign = if is_wasm { "Sdk=" } else { "Sdk" };
+    fact(id, 90, scan.evidence(project.path, sign, why))
 }
 
 /// Every project, the one that is most likely the app first.

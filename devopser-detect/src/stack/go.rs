@@ -66,11 +66,7 @@ impl Stack for Go {
             detection.package_manager = fact("gomod", 95, evidence.clone());
             detection.install_command = fact("go mod download", 90, evidence.clone());
         }
-        let framework = module.as_ref().and_then(|module| {
-            FRAMEWORKS
-                .iter()
-                .find_map(|(name, id)| Some((*id, module.requires(name)?)))
-        });
+        let framework = module.as_ref().and_then(framework);
         if let Some((id, evidence)) = framework.clone() {
             detection.framework = fact(id, 85, evidence);
         }
@@ -98,7 +94,8 @@ impl Stack for Go {
             85,
             main_evidence.clone(),
         );
-        detection.start_command = fact("./app", 80, main_evidence);
+        let id = framework.as_ref().map(|(id, _)| *id);
+        detection.start_command = fact(start(id), 80, main_evidence);
         detection.hints.insert("main".to_owned(), target);
         copied(scan, module.as_ref(), &mut detection);
         if needs_cgo(module.as_ref()) {
@@ -110,6 +107,19 @@ impl Stack for Go {
             (false, _) => Strength::Source,
         };
         found(detection, strength)
+    }
+}
+
+fn framework(module: &GoMod) -> Option<(&'static str, Evidence)> {
+    let mut rows = FRAMEWORKS.iter();
+    rows.find_map(|(name, id)| Some((*id, module.requires(name)?)))
+}
+
+/// A program on PocketBase serves only when it is told to (<https://pocketbase.io/docs/going-to-production/>).
+fn start(id: Option<&str>) -> &'static str {
+    match id {
+        Some("pocketbase") => "./app serve --http=0.0.0.0:$PORT",
+        _ => "./app",
     }
 }
 
@@ -335,6 +345,10 @@ fn listens_on(scan: &Scan<'_>, id: Option<&str>) -> Fact<u16> {
     match id {
         // https://pocketbase.io/docs/going-to-production/
         Some("pocketbase") => port::default(8090, "pocketbase"),
+        // https://gobuffalo.io/documentation/getting_started/config-vars/
+        Some("buffalo") => port::default(3000, "buffalo"),
+        // https://pkg.go.dev/gopkg.in/macaron.v1#Macaron.Run
+        Some("macaron") => port::default(4000, "macaron"),
         // https://pkg.go.dev/github.com/gin-gonic/gin#Engine.Run: without an address it is :8080.
         Some("gin") if first.iter().any(|path| runs_gin(scan, path)) => port::default(8080, "gin"),
         id => port::guess(

@@ -83,7 +83,11 @@ impl Stack for Others {
         let mut detection = super::detection("others", row.0, evidence.clone());
         detection.package_manager = fact(row.2, 85, evidence.clone());
         detection.build_command = fact(row.3, 60, evidence.clone());
-        detection.start_command = fact(row.4, 60, evidence.clone());
+        let start = match row.0 {
+            "crystal" => crystal(scan).unwrap_or_else(|| row.4.to_owned()),
+            _ => row.4.to_owned(),
+        };
+        detection.start_command = fact(start, 60, evidence.clone());
         detection.is_static = Some(Fact::new(false, 70, evidence));
         let sources = code::sources(
             scan,
@@ -95,4 +99,14 @@ impl Stack for Others {
         detection.databases = Some(databases::none());
         found(detection, Strength::Manifest)
     }
+}
+
+/// The first target, under whose name the program is built
+/// (<https://github.com/crystal-lang/shards/blob/master/docs/shard.yml.adoc>).
+fn crystal(scan: &Scan<'_>) -> Option<String> {
+    let shard = scan.yaml("shard.yml")?;
+    let targets = shard.get("targets")?.as_object()?;
+    let (name, _) = targets.iter().next()?;
+    let is_sound = |char: char| char.is_ascii_alphanumeric() || "-_.".contains(char);
+    name.chars().all(is_sound).then(|| format!("bin/{name}"))
 }

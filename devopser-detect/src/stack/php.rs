@@ -17,6 +17,7 @@ type Row = (&'static str, &'static str, &'static str, &'static str);
 /// The frameworks; the more specific first, since many require Symfony components.
 #[rustfmt::skip]
 const FRAMEWORKS: &[Row] = &[
+    ("statamic",     "statamic/cms",               "please",               "public"),  // https://statamic.dev/installing; it requires Laravel's package too
     ("laravel",      "laravel/framework",          "artisan",              "public"),  // https://laravel.com/docs/deployment
     ("lumen",        "laravel/lumen-framework",    "artisan",              "public"),
     ("drupal",       "drupal/core-recommended",    "web/core/lib/Drupal.php", "web"),  // https://www.drupal.org/docs/develop/using-composer
@@ -24,7 +25,6 @@ const FRAMEWORKS: &[Row] = &[
     ("wordpress",    "roots/wordpress",            "wp-settings.php",      "web"),     // https://roots.io/bedrock/docs/
     ("wordpress",    "johnpbloch/wordpress",       "wp-config-sample.php", ""),
     ("craft",        "craftcms/cms",               "craft",                "web"),
-    ("statamic",     "statamic/cms",               "please",               "public"),
     ("magento",      "magento/product-community-edition", "bin/magento",   "pub"),
     ("typo3",        "typo3/cms-core",             "",                     "public"),
     ("symfony",      "symfony/framework-bundle",   "config/bundles.php",   "public"),  // https://symfony.com/doc/current/deployment.html
@@ -256,7 +256,7 @@ fn serve(
         |path| Evidence::file(path, "the front page"),
     );
     let command = match row.map(|row| row.0) {
-        Some("laravel") => "php artisan serve --host=0.0.0.0 --port=$PORT".to_owned(),
+        Some("laravel" | "statamic") => "php artisan serve --host=0.0.0.0 --port=$PORT".to_owned(),
         _ => format!("php -S 0.0.0.0:$PORT{root}"),
     };
     into.start_command = fact(command, 70, evidence);
@@ -325,18 +325,31 @@ fn has_drivers(requires: &Requires<'_>, framework: Option<&str>) -> bool {
 
 fn needs(scan: &Scan<'_>, requires: &Requires<'_>, framework: Option<&str>) -> Fact<Vec<Database>> {
     let mut needs = databases::Needs::default();
-    if framework == Some("wordpress") {
-        needs.add(
-            Database::Mysql,
-            Evidence::file("", "WordPress keeps everything in MySQL"),
-        );
+    // https://wordpress.org/about/requirements/,
+    // https://experienceleague.adobe.com/en/docs/commerce-operations/installation-guide/system-requirements
+    for (id, name) in [("wordpress", "WordPress"), ("magento", "Magento")] {
+        if framework == Some(id) {
+            let why = format!("{name} keeps everything in MySQL");
+            needs.add(Database::Mysql, Evidence::file("", why));
+        }
     }
     if requires.0.is_some() {
         needs.add_words(scan, requires.1, WORDS);
     }
+    if framework == Some("yii") {
+        // https://www.yiiframework.com/doc/guide/2.0/en/start-databases
+        for path in ["config/db.php", "common/config/main-local.php"] {
+            needs.add_words(scan, path, SOURCE_WORDS);
+        }
+    }
     if has_drivers(requires, framework) {
         needs.add_env(scan, ENV_WORDS);
-        return needs.into_fact();
+        let mut fact = needs.into_fact();
+        // These need one and ask which when they are installed.
+        if fact.value.is_empty() && ["craft", "drupal", "typo3"].map(Some).contains(&framework) {
+            fact.confidence = crate::summary::GUESS;
+        }
+        return fact;
     }
     // The extensions of PHP itself: the code says which one it calls.
     for path in crate::scan::code::sources(scan, &[".php", ".inc"], 4) {

@@ -18,6 +18,7 @@ const FRAMEWORKS: &[(&str, &str, u16)] = &[
     ("leptos", "leptos_axum", 3000),
     ("leptos", "leptos_actix", 3000),
     ("dioxus", "dioxus-fullstack", 8080),
+    ("dioxus", "dioxus", 8080),
     ("loco", "loco-rs", 5150),
     ("rocket", "rocket", 8000),
     ("actix", "actix-web", 8080),
@@ -31,6 +32,9 @@ const FRAMEWORKS: &[(&str, &str, u16)] = &[
     ("thruster", "thruster", 4321),
     ("hyper", "hyper", 3000),
 ];
+
+/// Stands below most of the others, and therefore gives a port and no answer.
+const LIBRARY: &str = "hyper";
 
 /// A package of the workspace with a program in it.
 struct Member {
@@ -57,7 +61,8 @@ impl Stack for Rust {
     }
 
     fn frameworks(&self) -> Vec<&'static str> {
-        FRAMEWORKS.iter().map(|(id, ..)| *id).collect()
+        let ids = FRAMEWORKS.iter().map(|(id, ..)| *id);
+        ids.filter(|id| *id != LIBRARY).collect()
     }
 
     fn detect(&self, scan: &Scan<'_>) -> Option<Found> {
@@ -79,7 +84,7 @@ impl Stack for Rust {
         let members = members(scan, &manifest);
         let framework = framework(scan, &members);
         if let Some((row, evidence)) = &framework
-            && row.0 != "hyper"
+            && row.0 != LIBRARY
         {
             detection.framework = fact(row.0, 88, evidence.clone());
         }
@@ -96,8 +101,52 @@ impl Stack for Rust {
         };
         if let Some((package, binary, evidence)) = program {
             commands(scan, &members, &package, &binary, &evidence, &mut detection);
+            if let Some((row, _)) = &framework {
+                by_framework(scan, row.0, &binary, &evidence, &mut detection);
+            }
         }
         found(detection, strength)
+    }
+}
+
+/// What is built and started in another way than Cargo's own.
+fn by_framework(
+    scan: &Scan<'_>,
+    id: &str,
+    binary: &str,
+    evidence: &Evidence,
+    into: &mut Detection,
+) {
+    let is_leptos = || {
+        scan.toml("Cargo.toml").is_some_and(|manifest| {
+            ["/package/metadata/leptos", "/workspace/metadata/leptos"]
+                .iter()
+                .any(|table| manifest.pointer(table).is_some())
+        })
+    };
+    match id {
+        // Without the word it lists what it can do (https://loco.rs/docs/infrastructure/deployment/).
+        "loco" => {
+            into.start_command = fact(
+                format!("./target/release/{binary} start"),
+                85,
+                evidence.clone(),
+            );
+        }
+        // https://book.leptos.dev/deployment/ssr.html
+        "leptos" if is_leptos() => {
+            into.build_command = fact("cargo leptos build --release", 85, evidence.clone());
+        }
+        // https://dioxuslabs.com/learn/0.6/guides/deploy
+        "dioxus" if scan.has("Dioxus.toml") => {
+            into.build_command = fact("dx bundle --platform web", 85, evidence.clone());
+            into.start_command = fact(
+                format!("./target/dx/{binary}/release/web/server"),
+                80,
+                evidence.clone(),
+            );
+        }
+        _ => {}
     }
 }
 
@@ -239,6 +288,14 @@ fn dependency<'m>(manifest: &'m Value, name: &str) -> Option<&'m Value> {
         })
 }
 
+/// Dioxus makes programs for desktops and telephones as well; a server it makes where a feature says so
+/// (<https://dioxuslabs.com/learn/0.6/guides/fullstack>).
+fn serves(name: &str, found: &Value) -> bool {
+    let features = found.get("features").and_then(Value::as_array);
+    let mut features = features.into_iter().flatten().filter_map(Value::as_str);
+    name != "dioxus" || features.any(|feature| ["fullstack", "server"].contains(&feature))
+}
+
 fn framework(
     scan: &Scan<'_>,
     members: &[Member],
@@ -247,11 +304,14 @@ fn framework(
     FRAMEWORKS.iter().find_map(|row| {
         let member = members
             .iter()
-            .find(|member| dependency(&member.manifest, row.1).is_some())
+            .find(|member| {
+                dependency(&member.manifest, row.1).is_some_and(|found| serves(row.1, found))
+            })
             .map(|member| member.path.as_str());
         let path = member.or_else(|| {
             root.as_ref()
                 .and_then(|root| dependency(root, row.1))
+                .filter(|found| serves(row.1, found))
                 .map(|_| "Cargo.toml")
         })?;
         Some((
@@ -263,17 +323,23 @@ fn framework(
 
 /// Programs that Cargo finds by itself: `src/bin/NAME.rs` and `src/bin/NAME/main.rs`
 /// (<https://doc.rust-lang.org/cargo/reference/cargo-targets.html#target-auto-discovery>).
-fn found_bins(scan: &Scan<'_>, folder: &str) -> Vec<String> {
+fn found_bins(scan: &Scan<'_>, folder: &str, manifest: &Value) -> Vec<String> {
     let prefix = if folder.is_empty() {
         "src/bin".to_owned()
     } else {
         format!("{folder}/src/bin")
     };
+    // A file that a `[[bin]]` names is that program and no second one.
+    let bins = manifest.get("bin").and_then(Value::as_array);
+    let named = |file: &str| {
+        let mut bins = bins.into_iter().flatten();
+        bins.any(|bin| bin.get("path").and_then(Value::as_str) == Some(file))
+    };
     let files = scan.under(&prefix).filter_map(|path| {
         let rest = path.get(prefix.len() + 1..)?;
         rest.strip_suffix("/main.rs")
             .or_else(|| rest.strip_suffix(".rs"))
-            .filter(|name| !name.contains('/'))
+            .filter(|name| !name.contains('/') && !named(&format!("src/bin/{rest}")))
             .map(str::to_owned)
     });
     files.take(50).collect()
@@ -306,7 +372,7 @@ fn program(
             .filter_map(|bin| bin.get("name")?.as_str())
             .collect();
         let mut bins = bins;
-        let found = found_bins(scan, folder);
+        let found = found_bins(scan, folder, &member.manifest);
         bins.extend(found.iter().map(String::as_str));
         let default = member
             .manifest

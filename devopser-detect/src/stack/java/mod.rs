@@ -29,8 +29,12 @@ const FRAMEWORKS: &[(&str, &str, u16)] = &[
     ("vertx", "io.vertx", 8080),
     ("javalin", "io.javalin", 7070),
     ("spark", "com.sparkjava", 4567),
+    ("play", "org.playframework", 9000), // https://www.playframework.com/documentation/latest/Deploying
     ("play", "com.typesafe.play", 9000),
 ];
+
+/// Those of them that stand below other frameworks as well, and therefore give a port and no answer.
+const LIBRARIES: &[&str] = &["spark", "vertx"];
 
 /// How the app is built.
 enum Build {
@@ -67,7 +71,8 @@ impl Stack for Java {
     }
 
     fn frameworks(&self) -> Vec<&'static str> {
-        FRAMEWORKS.iter().map(|(id, ..)| *id).collect()
+        let ids = FRAMEWORKS.iter().map(|(id, ..)| *id);
+        ids.filter(|id| !LIBRARIES.contains(id)).collect()
     }
 
     fn detect(&self, scan: &Scan<'_>) -> Option<Found> {
@@ -84,8 +89,7 @@ impl Stack for Java {
         detection.version = release::pinned(scan, &build);
         let framework = framework(scan, &build);
         if let Some((row, evidence)) = &framework
-            && row.0 != "spark"
-            && row.0 != "vertx"
+            && !LIBRARIES.contains(&row.0)
         {
             detection.framework = fact(row.0, 90, evidence.clone());
         }
@@ -166,9 +170,13 @@ fn uses(scan: &Scan<'_>, build: &Build, what: &str) -> Option<Evidence> {
                 Some(Evidence::line(path, Some(line), format!("uses {what}")))
             })
         }),
-        Build::Sbt => scan
-            .line_of("build.sbt", what)
-            .map(|line| Evidence::line("build.sbt", Some(line), format!("uses {what}"))),
+        // Play is a plugin of the build (https://www.playframework.com/documentation/latest/BuildOverview).
+        Build::Sbt => ["build.sbt", "project/plugins.sbt"]
+            .into_iter()
+            .find_map(|path| {
+                let line = scan.line_of(path, what)?;
+                Some(Evidence::line(path, Some(line), format!("uses {what}")))
+            }),
         Build::Clojure => scan
             .line_of("project.clj", what)
             .map(|line| Evidence::line("project.clj", Some(line), format!("uses {what}"))),
@@ -196,7 +204,7 @@ fn commands(
         Build::Gradle(gradle) => self::gradle(scan, gradle, framework, into),
         Build::Sbt => (
             "sbt stage".to_owned(),
-            "target/universal/stage/bin/app".to_owned(),
+            format!("target/universal/stage/bin/{}", sbt_name(scan)),
         ),
         Build::Clojure => (
             "lein uberjar".to_owned(),
@@ -223,12 +231,41 @@ fn commands(
         } else {
             format!("java -jar {jar}")
         };
-        fact(start, 75, evidence.clone())
+        let arguments = framework.and_then(|id| arguments(scan, id));
+        let Some(arguments) = arguments else {
+            return fact(start, 75, evidence.clone());
+        };
+        into.hints.insert("arguments".to_owned(), arguments.clone());
+        fact(format!("{start} {arguments}"), 75, evidence.clone())
     });
     into.hints.insert("jar".to_owned(), jar);
     if let Some(release) = procfile::process(scan, "release") {
         into.hints.insert("release".to_owned(), release.value);
     }
+}
+
+/// What the program is told on its command line: Dropwizard takes a command and its settings
+/// (<https://www.dropwizard.io/en/stable/getting-started.html#running-your-application>).
+fn arguments(scan: &Scan<'_>, id: &str) -> Option<String> {
+    let usual = ["config.yml", "config.yaml", "configuration.yml"];
+    (id == "dropwizard").then(|| match scan.first(&usual) {
+        Some(path) => format!("server {path}"),
+        None => "server".to_owned(),
+    })
+}
+
+/// The name of the program that sbt stages: the project's, in small letters
+/// (<https://www.scala-sbt.org/sbt-native-packager/archetypes/java_app/index.html>).
+fn sbt_name(scan: &Scan<'_>) -> String {
+    let text = scan.text("build.sbt").unwrap_or_default();
+    let at = text.find("name := \"").map(|at| at + "name := \"".len());
+    let name = at.and_then(|at| text[at..].split('"').next());
+    let name = name.unwrap_or("app").to_lowercase().replace(' ', "-");
+    let is_sound = |char: char| char.is_ascii_alphanumeric() || "-_.".contains(char);
+    if name.is_empty() || !name.chars().all(is_sound) {
+        return "app".to_owned();
+    }
+    name
 }
 
 /// The wrapper of the repository, or the program.

@@ -69,6 +69,7 @@ fn in_gradle(scan: &Scan<'_>, gradle: &Gradle) -> Option<(String, Evidence)> {
         "JavaLanguageVersion.of(",
         "jvmToolchain(",
         "JavaVersion.VERSION_",
+        "JavaVersion.toVersion(",
         "sourceCompatibility = ",
         "sourceCompatibility=",
         "jvmTarget = ",

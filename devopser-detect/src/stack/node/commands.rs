@@ -55,8 +55,22 @@ pub(crate) fn build(
     detection: &Detection,
 ) -> Option<Fact<String>> {
     let manager = detection.package_manager.as_ref()?.value.as_str();
-    for script in ["build", "build:prod", "build:production", "generate"] {
-        if package.script(script).is_some() {
+    // `compile` is what Feathers and Apollo call it (https://feathersjs.com/guides/cli/package.html); others mean
+    // other things by it than TypeScript.
+    let compiles = |script: &str| {
+        script != "compile"
+            || package
+                .script(script)
+                .is_some_and(|text| text.contains("tsc"))
+    };
+    for script in [
+        "build",
+        "build:prod",
+        "build:production",
+        "generate",
+        "compile",
+    ] {
+        if package.script(script).is_some() && compiles(script) {
             return fact(
                 manager::run(manager, script),
                 92,
@@ -124,7 +138,7 @@ pub(crate) fn start(
         let hooked = package.script(&format!("pre{name}")).is_some();
         let bare = bare_node(script)
             .filter(|_| !hooked)
-            .map(|line| with_ending(scan, &line));
+            .map(|line| in_build(scan, row, with_ending(scan, &line)));
         if !hooked {
             into.hints.insert("start".to_owned(), script.to_owned());
         }
@@ -232,6 +246,15 @@ fn with_ending(scan: &Scan<'_>, line: &str) -> String {
         return line.to_owned();
     }
     line.replacen(file, &format!("{path}.js"), 1)
+}
+
+/// The framework's own start where the script names a file that lies in the folder of the build: that folder is what
+/// is deployed there (<https://docs.adonisjs.com/guides/getting-started/deployment>).
+fn in_build(scan: &Scan<'_>, row: Option<&Framework>, line: String) -> String {
+    let file = line.strip_prefix("node ").unwrap_or_default();
+    let usual = row.and_then(|row| row.start).unwrap_or_default();
+    let is_built = !file.is_empty() && !scan.has(file) && usual.ends_with(&format!("/{file}"));
+    if is_built { usual.to_owned() } else { line }
 }
 
 fn framework_start(

@@ -105,7 +105,7 @@ pub(crate) const FRAMEWORKS: &[Framework] = &[
     // https://docs.astro.build/en/guides/integrations-guide/node/
     Framework { dev: &["astro dev"], output: Some("dist"), run_env: HOST, ..full("astro", &["astro"], 4321, "astro build", "node ./dist/server/entry.mjs") },
     // https://analogjs.org/docs/features/deployment/overview
-    full("analog", &["@analogjs/platform"], 3000, "vite build", "node dist/analog/server/index.mjs"),
+    Framework { dev: &["vite", "vite dev", "ng serve"], ..full("analog", &["@analogjs/platform"], 3000, "vite build", "node dist/analog/server/index.mjs") },
     // https://vike.dev/deploy
     site("vike", &["vike", "vite-plugin-ssr"], "vite build", "dist/client", &["vike dev", "vite", "vite dev"]),
     // https://quasar.dev/quasar-cli-vite/developing-spa/deploying

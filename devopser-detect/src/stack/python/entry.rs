@@ -40,13 +40,14 @@ const MAKERS: &[(&str, &str)] = &[
     ("Starlite(", "litestar"),
     ("Sanic(", "sanic"),
     ("Quart(", "quart"),
+    // Before what it ends like.
+    ("tornado.web.Application(", "tornado"),
     ("web.Application(", "aiohttp"),
     ("Bottle(", "bottle"),
     ("falcon.App(", "falcon"),
     ("falcon.API(", "falcon"),
     ("falcon.asgi.App(", "falcon"),
     ("Starlette(", "starlette"),
-    ("tornado.web.Application(", "tornado"),
     ("dash.Dash(", "dash"),
     ("Dash(", "dash"),
     ("BlackSheep", "blacksheep"),
@@ -154,6 +155,10 @@ fn with_object(scan: &Scan<'_>, path: &str) -> Option<Entry> {
             .find(|name| text.contains(&format!("def {name}(")))
     };
     let object = object.or_else(|| factory().map(|name| format!("{name}()")));
+    let object = match *framework {
+        "dash" => object.and_then(|app| server_of(&text, &app)),
+        _ => object,
+    };
     if object.is_none() && !text.contains("__main__") {
         return None;
     }
@@ -162,6 +167,16 @@ fn with_object(scan: &Scan<'_>, path: &str) -> Option<Entry> {
         object,
         framework: Some(framework),
         line,
+    })
+}
+
+/// The WSGI application inside a Dash app, which a server can only be told by a name of its own
+/// (<https://dash.plotly.com/deployment>).
+fn server_of(text: &str, app: &str) -> Option<String> {
+    text.lines().find_map(|line| {
+        let (name, value) = line.split_once('=')?;
+        let is_server = value.trim() == format!("{app}.server");
+        is_server.then(|| name.trim().to_owned())
     })
 }
 

@@ -51,7 +51,7 @@ const FRAMEWORKS: &[Framework] = &[
     row("quart", "quart", 5000, Serve::Asgi),
     row("aiohttp", "aiohttp", 8080, Serve::Own("python {path}")), // https://docs.aiohttp.org/en/stable/deployment.html
     row("tornado", "tornado", 8888, Serve::Own("python {path}")),
-    row("dash", "dash", 8050, Serve::Own("gunicorn {module}:{object}.server --bind 0.0.0.0:$PORT")),
+    row("dash", "dash", 8050, Serve::Wsgi),                 // https://dash.plotly.com/deployment
     row("bottle", "bottle", 8080, Serve::Wsgi),
     row("falcon", "falcon", 8000, Serve::Wsgi),
     row("starlette", "starlette", 8000, Serve::Asgi),       // https://www.starlette.io/#example
@@ -68,7 +68,7 @@ pub(super) fn ids() -> Vec<&'static str> {
 pub(crate) fn usual_port(id: Option<&str>) -> (u16, bool) {
     let row = FRAMEWORKS.iter().find(|row| Some(row.id) == id);
     row.map_or((8000, false), |row| {
-        let is_own = matches!(row.serve, Serve::Own(_)) && !["tornado", "dash"].contains(&row.id);
+        let is_own = matches!(row.serve, Serve::Own(_)) && row.id != "tornado";
         (row.port, is_own || row.port == 8000)
     })
 }
@@ -197,7 +197,8 @@ fn other_asgi(requirements: &Requirements) -> Option<&'static str> {
     if requirements.has("uvicorn") {
         return None;
     }
-    if requirements.has("hypercorn") {
+    // Quart brings it (https://quart.palletsprojects.com/en/latest/tutorials/deployment.html).
+    if requirements.has("hypercorn") || requirements.has("quart") {
         return Some("hypercorn {app} --bind 0.0.0.0:$PORT");
     }
     requirements
