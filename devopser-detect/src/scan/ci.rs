@@ -21,6 +21,9 @@ pub(crate) fn version(scan: &Scan<'_>, key: &str) -> Option<Pinned> {
     let mut found = None;
     for path in files.take(MAX_FILES) {
         let text = scan.text(&path).unwrap_or_default();
+        if !text.contains(&sign) {
+            continue;
+        }
         for (index, line) in text.lines().enumerate() {
             let bare = line.trim_start().trim_start_matches("- ");
             let Some(value) = bare.strip_prefix(&sign) else {

@@ -10,7 +10,7 @@ const MAX_FILES: usize = 60;
 /// Source files with one of the endings, near the root first; tests and examples left out.
 pub(crate) fn sources<'t>(scan: &'t Scan<'_>, endings: &[&str], depth: usize) -> Vec<&'t str> {
     scan.files(depth)
-        .filter(|path| endings.iter().any(|ending| path.ends_with(ending)))
+        .filter(|path| endings.iter().any(|ending| super::ends(path, ending)))
         .filter(|path| !is_test(path) && !is_hidden(path))
         .take(MAX_FILES)
         .collect()
@@ -55,12 +55,16 @@ pub(crate) fn is_test(path: &str) -> bool {
                 | "tools"
                 | "testing"
         ) || part.starts_with("test_")
-            || TOOLS.iter().any(|tool| part.starts_with(tool))
-            || part.contains(".test.")
-            || part.contains(".spec.")
-            || part.ends_with("_test.go")
-            || part.ends_with("_test.py")
+            || part.contains('.') && is_test_file(part)
     })
+}
+
+fn is_test_file(name: &str) -> bool {
+    TOOLS.iter().any(|tool| name.starts_with(tool))
+        || name.contains(".test.")
+        || name.contains(".spec.")
+        || name.ends_with("_test.go")
+        || name.ends_with("_test.py")
 }
 
 /// Whether the file lies in a hidden folder: those hold the settings of tools.

@@ -7,6 +7,7 @@ pub(crate) mod go;
 pub(crate) mod java;
 pub(crate) mod jsonc;
 pub(crate) mod node;
+pub(crate) mod pattern;
 pub(crate) mod platform;
 pub(crate) mod procfile;
 pub(crate) mod python;
@@ -98,7 +99,7 @@ impl<'t> Scan<'t> {
     pub(crate) fn has(&self, path: &str) -> bool {
         let folder = folder_of(path);
         if folder.is_empty() {
-            return is_in(&self.top().files, path);
+            return self.may_be_at_top(path) && is_in(&self.top().files, path);
         }
         let top = folder.split('/').next().unwrap_or_default();
         self.top().folders.iter().any(|known| known == top) && is_in(&self.list(folder).files, path)
@@ -128,14 +129,16 @@ impl<'t> Scan<'t> {
     /// The files of the root that end so.
     pub(crate) fn root_with<'a>(&'a self, ending: &'a str) -> impl Iterator<Item = &'a str> {
         let files = self.root_files().iter().map(String::as_str);
-        files.filter(move |path| path.ends_with(ending))
+        files.filter(move |path| ends(path, ending))
     }
 
     /// Files with the name, nearest to the root first, at most `depth` folders down.
     pub(crate) fn named(&self, name: &str, depth: usize) -> Vec<&str> {
         let is_named = |path: &str| {
-            let folder = path.strip_suffix(name);
-            folder.is_some_and(|folder| folder.is_empty() || folder.ends_with('/'))
+            ends(path, name) && {
+                let folder = &path[..path.len() - name.len()];
+                folder.is_empty() || folder.ends_with('/')
+            }
         };
         self.files(depth).filter(|path| is_named(path)).collect()
     }
@@ -143,17 +146,17 @@ impl<'t> Scan<'t> {
     /// Files that end so, nearest to the root first, at most `depth` folders down.
     pub(crate) fn ending(&self, ending: &str, depth: usize) -> Vec<&str> {
         self.files(depth)
-            .filter(|path| path.ends_with(ending))
+            .filter(|path| ends(path, ending))
             .collect()
     }
 
     /// A file as text; bytes that are not UTF-8 are replaced. `None` when it is absent, too large or not fetched.
     pub(crate) fn text(&self, path: &str) -> Option<Rc<str>> {
-        if let Some(known) = self.texts.borrow().get(path) {
-            return known.clone();
-        }
         if !self.has(path) {
             return None;
+        }
+        if let Some(known) = self.texts.borrow().get(path) {
+            return known.clone();
         }
         let text = match self.tree.read(path) {
             FileRead::Present(bytes) => Some(decoded(&bytes)),
@@ -208,6 +211,9 @@ impl<'t> Scan<'t> {
         path: &str,
         parse: impl Fn(&str) -> Result<Value, String>,
     ) -> Option<Rc<Value>> {
+        if !self.has(path) {
+            return None;
+        }
         if let Some(known) = self.values.borrow().get(path) {
             return known.clone();
         }
@@ -286,14 +292,20 @@ fn is_in(sorted: &[String], path: &str) -> bool {
 
 /// The line, from 1, on which `needle` first stands.
 pub(crate) fn line_of(text: &str, needle: &str) -> Option<u32> {
-    let at = text.find(needle)?;
+    let at = memchr::memmem::find(text.as_bytes(), needle.as_bytes())?;
     line_at(text, at)
 }
 
 /// The line, from 1, of a byte offset.
 pub(crate) fn line_at(text: &str, at: usize) -> Option<u32> {
     let before = text.as_bytes().get(..at)?;
-    u32::try_from(before.iter().filter(|byte| **byte == b'\n').count() + 1).ok()
+    u32::try_from(memchr::memchr_iter(b'\n', before).count() + 1).ok()
+}
+
+/// Whether a path ends so: most differ in their last byte.
+fn ends(path: &str, ending: &str) -> bool {
+    let same = ending.is_empty() || path.as_bytes().last() == ending.as_bytes().last();
+    same && path.ends_with(ending)
 }
 
 /// Whether a path may stand in a generated file as it is.
@@ -307,10 +319,15 @@ pub(crate) fn is_plain(path: &str) -> bool {
 
 /// The last part of a path.
 pub(crate) fn base_name(path: &str) -> &str {
-    path.rsplit('/').next().unwrap_or(path)
+    last_slash(path).map_or(path, |at| &path[at + 1..])
 }
 
 /// The folder of a path; empty for the root.
 pub(crate) fn folder_of(path: &str) -> &str {
-    path.rsplit_once('/').map_or("", |(folder, _)| folder)
+    last_slash(path).map_or("", |at| &path[..at])
+}
+
+/// Paths are short: looking byte by byte is the fastest.
+fn last_slash(path: &str) -> Option<usize> {
+    path.bytes().rposition(|byte| byte == b'/')
 }

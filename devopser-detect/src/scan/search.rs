@@ -44,6 +44,8 @@ pub(super) struct Search {
     folders: Cell<usize>,
     files: Cell<usize>,
     none: Listing,
+    /// For the first byte of a name, the lengths of the root's files that begin so.
+    signs: OnceCell<Box<[u64; 256]>>,
 }
 
 impl Search {
@@ -69,6 +71,24 @@ impl Scan<'_> {
     /// What lies directly in the root.
     pub(super) fn top(&self) -> &Listing {
         self.level(0).first().map_or(&self.search.none, |top| top)
+    }
+
+    /// Whether the root may have a file of the name: most names that are asked for are of no file there, and are told
+    /// by their first byte and their length.
+    pub(super) fn may_be_at_top(&self, name: &str) -> bool {
+        let sign = |name: &str| {
+            let first = name.as_bytes().first().copied().unwrap_or_default();
+            (usize::from(first), 1_u64 << (name.len() & 63))
+        };
+        let signs = self.search.signs.get_or_init(|| {
+            let mut signs = Box::new([0; 256]);
+            for (first, length) in self.top().files.iter().map(|name| sign(name)) {
+                signs[first] |= length;
+            }
+            signs
+        });
+        let (first, length) = sign(name);
+        signs[first] & length != 0
     }
 
     /// The listings of the folders of one depth.

@@ -23,7 +23,7 @@ pub(crate) fn elements(text: &str) -> Vec<Element<'_>> {
     let mut at = 0;
     while let Some(start) = text
         .get(at..)
-        .and_then(|rest| rest.find('<'))
+        .and_then(|rest| memchr::memchr(b'<', rest.as_bytes()))
         .map(|offset| at + offset)
     {
         let rest = &text[start..];
@@ -34,6 +34,7 @@ pub(crate) fn elements(text: &str) -> Vec<Element<'_>> {
             ("<!", ">"),
         ]
         .iter()
+        .filter(|_| rest.starts_with("<!") || rest.starts_with("<?"))
         .find(|(begin, _)| rest.starts_with(begin))
         .map(|(_, end)| rest.find(end).map(|offset| start + offset + end.len()));
         if let Some(next) = skipped {
@@ -41,7 +42,7 @@ pub(crate) fn elements(text: &str) -> Vec<Element<'_>> {
             at = next;
             continue;
         }
-        let Some(end) = rest.find('>').map(|offset| start + offset) else {
+        let Some(end) = memchr::memchr(b'>', rest.as_bytes()).map(|offset| start + offset) else {
             break;
         };
         let tag = &text[start + 1..end];

@@ -230,13 +230,13 @@ pub(crate) fn in_readme(scan: &Scan<'_>) -> Option<Fact<u16>> {
     if !text.contains("docker run") {
         return None;
     }
-    let joined = text.replace("\\\r\n", " ").replace("\\\n", " ");
     let mut ports = BTreeSet::new();
-    for line in joined.lines() {
-        let Some(at) = line.find("docker run") else {
-            continue;
-        };
-        let command = &line[at..];
+    let mut rest: &str = &text;
+    while let Some(at) = rest.find("docker run") {
+        let (line, after) = rest[at..].split_at(command_length(&rest[at..]));
+        rest = after;
+        let joined = line.replace("\\\r\n", " ").replace("\\\n", " ");
+        let command = joined.trim_end_matches('\r');
         if IMAGES.iter().any(|image| command.contains(image)) {
             continue;
         }
@@ -245,6 +245,14 @@ pub(crate) fn in_readme(scan: &Scan<'_>) -> Option<Fact<u16>> {
     let line = line_of(&text, "docker run");
     let evidence = Evidence::line(path, line, "the docker run line of the README publishes it");
     only(&ports, 70, Some(evidence))
+}
+
+/// How long a command is with the lines that it is continued on.
+fn command_length(text: &str) -> usize {
+    let mut ends = text.match_indices('\n').map(|(at, _)| at);
+    let is_continued = |before: &str| before.ends_with('\\') || before.ends_with("\\\r");
+    ends.find(|at| !is_continued(&text[..*at]))
+        .unwrap_or(text.len())
 }
 
 /// The ports in the container that the command publishes.

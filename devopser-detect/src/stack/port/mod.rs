@@ -7,8 +7,8 @@ mod source;
 use std::sync::LazyLock;
 
 use devopser_core::model::report::{Detection, Evidence, Fact};
-use regex::Regex;
 
+use crate::scan::pattern::Patterns;
 use crate::scan::{Scan, platform};
 pub(crate) use container::SCRIPTS;
 pub(crate) use node::of_node;
@@ -79,21 +79,16 @@ pub(crate) fn settle(scan: &Scan<'_>, into: &mut Detection) {
     }
 }
 
-/// A literal pattern over ASCII classes. It always compiles: the tests use every one.
-pub(crate) fn pattern(text: &str) -> Option<Regex> {
-    Regex::new(&format!("(?-u){text}")).ok()
-}
-
-static IN_COMMAND: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    pattern(
+static IN_COMMAND: LazyLock<Option<Patterns>> = LazyLock::new(|| {
+    Patterns::new(&[
         r#"(?:--port[= ]|--server\.port[= ]|(?:^|\s)-p[= ]?|(?:--bind|-b|--http|--http-socket|--listen)[= ]["']?(?:\[[0-9a-f:]*\]|[\w.]*):|\bPORT=|0\.0\.0\.0:|127\.0\.0\.1:|localhost:|\$\{PORT:-)(\d{2,5})\b"#,
-    )
+    ])
 });
 
 /// The port that a command line names.
 pub(crate) fn in_command(command: &str) -> Option<u16> {
-    let found = IN_COMMAND.as_ref()?.captures(command)?;
-    sound(found.get(1)?.as_str())
+    let found = IN_COMMAND.as_ref()?.all(command).next()?;
+    sound(command.get(found.group(0)?)?)
 }
 
 fn sound(digits: &str) -> Option<u16> {
@@ -147,7 +142,7 @@ mod tests {
 
     #[test]
     fn patterns_compile_and_find() {
-        assert!(IN_COMMAND.is_some() && source::compiles());
+        assert!(IN_COMMAND.is_some());
         for (command, port) in [
             ("next start -p 8080", 8080),
             ("gunicorn a --bind 0.0.0.0:9000", 9000),

@@ -3,9 +3,9 @@
 use std::sync::LazyLock;
 
 use devopser_core::model::report::{Evidence, Fact};
-use regex::Regex;
 
-use super::{OTHERS, pattern, sound};
+use super::{OTHERS, sound};
+use crate::scan::pattern::Patterns;
 use crate::scan::{Scan, line_at};
 
 /// The default beside the environment's `PORT`: what every platform sets, so surely the app's own port.
@@ -35,10 +35,8 @@ const OTHERWISE: &[&str] = &[
     r#"["'](?:0\.0\.0\.0|127\.0\.0\.1|localhost|\[::\])?:(\d{4,5})["']"#,
 ];
 
-static IN_SOURCE: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    let all: Vec<&str> = OF_ENVIRONMENT.iter().chain(OTHERWISE).copied().collect();
-    pattern(&format!("(?:{})", all.join("|")))
-});
+static IN_SOURCE: LazyLock<Option<Patterns>> =
+    LazyLock::new(|| Patterns::new(&[OF_ENVIRONMENT, OTHERWISE].concat()));
 
 /// Words in a name that make a port that of something else: a metrics endpoint, a debugger, another server.
 const ASIDE: &[&str] = &[
@@ -72,32 +70,22 @@ pub(crate) fn in_sources(scan: &Scan<'_>, paths: &[&str]) -> Option<Fact<u16>> {
 
 fn in_source(scan: &Scan<'_>, path: &str) -> Option<Fact<u16>> {
     let text = scan.text(path)?;
-    if !may_name(&text) {
-        return None;
-    }
+    let from = may_name(text.as_bytes())?;
     let mut other = None;
-    for found in IN_SOURCE.as_ref()?.captures_iter(&text).take(50) {
-        let number = found
-            .iter()
-            .enumerate()
-            .skip(1)
-            .find_map(|(index, group)| Some((index, group?)));
-        let Some((index, number)) = number else {
+    for found in IN_SOURCE.as_ref()?.from(&text, from).take(50) {
+        let Some(number) = found.group(0) else {
             continue;
         };
-        let Some(port) = sound(number.as_str()).filter(|port| !OTHERS.contains(port)) else {
+        let start = number.start;
+        let Some(port) = sound(text.get(number)?).filter(|port| !OTHERS.contains(port)) else {
             continue;
         };
-        if is_aside(&text, number.start()) {
+        if is_aside(&text, start) {
             continue;
         }
-        let evidence = Evidence::line(
-            path,
-            line_at(&text, number.start()),
-            format!("listens on {port}"),
-        );
+        let evidence = Evidence::line(path, line_at(&text, start), format!("listens on {port}"));
         let fact = Fact::new(port, 80, evidence);
-        if index <= OF_ENVIRONMENT.len() {
+        if found.which < OF_ENVIRONMENT.len() {
             return Some(fact);
         }
         other.get_or_insert(fact);
@@ -105,7 +93,7 @@ fn in_source(scan: &Scan<'_>, path: &str) -> Option<Fact<u16>> {
     other
 }
 
-/// Words of which one stands before every number that the pattern finds, unless a colon does.
+/// Words of which one stands before every number that the patterns find, unless a colon does.
 const NEAR: &[&str] = &[
     "port", "listen", "run(", "start(", "address(", "bind(", "serve(", "from(",
 ];
@@ -113,30 +101,49 @@ const NEAR: &[&str] = &[
 /// How far before the number they stand at most.
 const REACH: usize = 256;
 
+/// How many bytes are looked at together: where none is a digit, they are passed over.
+const TOGETHER: usize = 32;
+
 /// Whether a text has a number that can be a port with one of those words before it: a cheap test that spares most
-/// files the pattern. Only four or more digits count, and `80`.
-fn may_name(text: &str) -> bool {
-    let bytes = text.as_bytes();
-    let (mut start, mut looked_at) = (0, 0);
-    for end in 0..=bytes.len() {
-        if bytes.get(end).is_some_and(u8::is_ascii_digit) {
+/// files the patterns. Only four or more digits count, and `80`. Gives where the patterns are to be looked for from.
+fn may_name(text: &[u8]) -> Option<usize> {
+    let (mut at, mut looked_at) = (0, 0);
+    while at < text.len() {
+        let ahead = &text[at..text.len().min(at + TOGETHER)];
+        let any = ahead
+            .iter()
+            .fold(false, |any, byte| any | byte.is_ascii_digit());
+        let first = any
+            .then(|| ahead.iter().position(u8::is_ascii_digit))
+            .flatten();
+        let Some(first) = first else {
+            at += TOGETHER;
             continue;
-        }
-        let digits = &bytes[start..end];
-        if digits.len() > 3 || digits == b"80" {
+        };
+        let start = at + first;
+        let length = text[start..]
+            .iter()
+            .take_while(|byte| byte.is_ascii_digit())
+            .count();
+        at = start + length;
+        if length > 3 || &text[start..at] == b"80" {
             looked_at += 1;
-            if looked_at > 100 || is_near(&bytes[start.saturating_sub(REACH)..start]) {
-                return true;
+            let from = start.saturating_sub(REACH);
+            if looked_at > 100 {
+                return Some(0);
+            }
+            if is_near(&text[from..start]) {
+                return Some(from);
             }
         }
-        start = end + 1;
     }
-    false
+    None
 }
 
 fn is_near(before: &[u8]) -> bool {
-    let text = String::from_utf8_lossy(before).to_ascii_lowercase();
-    text.ends_with(':') || NEAR.iter().any(|word| text.contains(word))
+    let text = before.to_ascii_lowercase();
+    let mut words = NEAR.iter();
+    text.ends_with(b":") || words.any(|word| memchr::memmem::find(&text, word.as_bytes()).is_some())
 }
 
 /// Whether the number stands in a comment or belongs to something else.
@@ -158,8 +165,109 @@ fn is_aside(text: &str, at: usize) -> bool {
     ASIDE.iter().any(|word| near.contains(word))
 }
 
-/// Whether the pattern is one.
 #[cfg(test)]
-pub(super) fn compiles() -> bool {
-    IN_SOURCE.is_some()
+mod tests {
+    use super::*;
+
+    /// Texts of pieces that patterns look for, in the order that a generator of numbers gives.
+    fn texts() -> impl Iterator<Item = String> {
+        const PIECES: &[&str] = &[
+            "process.env.PORT || ",
+            "process.env.",
+            "\"PORT\", ",
+            "'PORT') { ",
+            "PORT=",
+            "port: ",
+            "port(",
+            "PORT",
+            "port",
+            "Port",
+            "HTTP_",
+            "default_",
+            "\"",
+            "'",
+            "`",
+            "(",
+            ")",
+            "[",
+            "]",
+            "{",
+            "}",
+            " ",
+            "\n",
+            ":",
+            "=",
+            ":=",
+            "||",
+            "??",
+            ",",
+            "or",
+            "3000",
+            "80",
+            "443",
+            "81234",
+            "1",
+            "0",
+            "0.0.0.0",
+            "127.0.0.1",
+            "localhost",
+            ".get",
+            "OrThrow",
+            "<",
+            ">",
+            "ENV.fetch(",
+            "env::var(",
+            "unwrap_or",
+            "map_or",
+            "getenv(",
+            "env:\"",
+            "efault",
+            "d",
+            ".listen(",
+            "ListenAndServe",
+            "TLS",
+            ".Run(",
+            ".Start(",
+            "long:\"",
+            "InetSocketAddress(",
+            "int(",
+            "bind(",
+            "serve(",
+            "from(",
+            "é",
+            "!",
+            "?",
+        ];
+        let mut seed = 7_u64;
+        let mut next = move |below: usize| {
+            seed = seed
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            usize::try_from(seed >> 33).unwrap() % below
+        };
+        (0..20_000).map(move |_| (0..next(24)).map(|_| PIECES[next(PIECES.len())]).collect())
+    }
+
+    #[test]
+    fn finds_what_a_regular_expression_finds() {
+        let all = [OF_ENVIRONMENT, OTHERWISE].concat();
+        let engine = regex::Regex::new(&format!("(?-u)(?:{})", all.join("|"))).unwrap();
+        let own = IN_SOURCE.as_ref().unwrap();
+        let mut count = 0;
+        for text in texts() {
+            let wanted: Vec<_> = engine
+                .captures_iter(&text)
+                .filter_map(|found| {
+                    (1..=all.len()).find_map(|index| Some((index - 1, found.get(index)?.range())))
+                })
+                .collect();
+            let found: Vec<_> = own
+                .all(&text)
+                .filter_map(|found| Some((found.which, found.group(0)?)))
+                .collect();
+            assert_eq!(found, wanted, "{text}");
+            count += found.len();
+        }
+        assert!(count > 500, "{count}");
+    }
 }

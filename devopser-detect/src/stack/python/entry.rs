@@ -1,10 +1,10 @@
 //! The file in which a Python app begins, and the name of the application object in it.
 
-use super::super::port::pattern;
+use std::sync::LazyLock;
+
+use crate::scan::pattern::Patterns;
 use crate::scan::python::Requirements;
 use crate::scan::{Scan, base_name, code, line_of};
-use regex::Regex;
-use std::sync::LazyLock;
 
 /// An entry point.
 #[derive(Clone, Debug)]
@@ -54,20 +54,16 @@ const MAKERS: &[(&str, &str)] = &[
     ("Robyn(", "robyn"),
 ];
 
-static OBJECT: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    pattern(
-        r"(?m)^(?P<indent>[ \t]*)(?P<name>\w+)(?:\s*,\s*\w+)?\s*(?::\s*[\w.\[\]]+)?\s*=\s*(?:\w+\.)*(?P<maker>FastAPI|FastHTML|fast_app|Flask|APIFlask|App|Litestar|Starlite|Sanic|Quart|Application|Bottle|API|Starlette|Dash|Robyn|create_app|make_app|get_app|create_application|get_wsgi_application|get_asgi_application)\(",
-    )
+/// The assignment of an application object: its indent and its name.
+static OBJECT: LazyLock<Option<Patterns>> = LazyLock::new(|| {
+    Patterns::new(&[
+        r"(?m)^([ \t]*)(\w+)(?:\s*,\s*\w+)?\s*(?::\s*[\w.\[\]]+)?\s*=\s*(?:\w+\.)*(?:FastAPI|FastHTML|fast_app|Flask|APIFlask|App|Litestar|Starlite|Sanic|Quart|Application|Bottle|API|Starlette|Dash|Robyn|create_app|make_app|get_app|create_application|get_wsgi_application|get_asgi_application)\(",
+    ])
 });
 
 /// Any of [`MAKERS`]: one pass instead of one for each.
-static MAKER: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    let all: Vec<String> = MAKERS
-        .iter()
-        .map(|(maker, _)| regex::escape(maker))
-        .collect();
-    pattern(&all.join("|"))
-});
+static MAKER: LazyLock<Option<Patterns>> =
+    LazyLock::new(|| Patterns::literals(MAKERS.iter().map(|(maker, _)| *maker)));
 
 /// Where entry points usually are, best first; `manage.py` is looked at before.
 const NAMES: &[&str] = &[
@@ -133,18 +129,15 @@ fn manage(scan: &Scan<'_>) -> Option<&'static str> {
 
 fn with_object(scan: &Scan<'_>, path: &str) -> Option<Entry> {
     let text = scan.text(path)?;
-    if !MAKER.as_ref()?.is_match(&text) {
+    if !MAKER.as_ref()?.is_in(&text) {
         return None;
     }
     let (maker, framework) = MAKERS.iter().find(|(maker, _)| calls(&text, maker))?;
     let line = line_of(&text, maker);
     let mut object = None;
-    for found in OBJECT.as_ref()?.captures_iter(&text) {
-        let name = found.name("name")?.as_str();
-        if found
-            .name("indent")
-            .is_none_or(|indent| indent.as_str().is_empty())
-        {
+    for found in OBJECT.as_ref()?.all(&text) {
+        let name = text.get(found.group(1)?)?;
+        if found.group(0).is_none_or(|indent| indent.is_empty()) {
             object = Some(name.to_owned());
             break;
         }
