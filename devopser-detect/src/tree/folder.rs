@@ -1,13 +1,15 @@
 //! [`FolderTree`]: a folder on disk. Folders are listed and files read when something asks for them, once.
 
+use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::fs;
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use devopser_core::{Error, ErrorKind, Result};
 
+use super::disk::{Disk, Kind};
 use super::{FileRead, FileTree, Listing, is_pruned};
 
 /// How much of a folder is looked at.
@@ -44,7 +46,7 @@ impl Default for Limits {
 /// UTF-8 are left out and counted.
 #[derive(Debug)]
 pub struct FolderTree {
-    root: PathBuf,
+    disk: Disk,
     limits: Limits,
     paths: OnceLock<Vec<String>>,
     seen: Mutex<Seen>,
@@ -57,6 +59,10 @@ struct Seen {
     files: HashMap<String, FileRead>,
     /// Files that are links.
     links: HashSet<String>,
+    /// What folders are listed with.
+    buffer: Vec<u8>,
+    /// What the beginnings of files are read with.
+    first: Vec<u8>,
     listed: usize,
     skipped: usize,
     truncated: bool,
@@ -77,15 +83,16 @@ impl FolderTree {
     /// [`ErrorKind::InvalidInput`] when it is no folder, cannot be listed, or, where the limits are strict, holds
     /// too many files.
     pub fn open_with(root: &Path, limits: Limits) -> Result<Self> {
-        let root = fs::canonicalize(root).map_err(|error| unusable(root, &error.to_string()))?;
+        let unusable = |error: std::io::Error| match error.kind() {
+            std::io::ErrorKind::NotADirectory => unusable(root, "it is not a folder"),
+            _ => unusable(root, &error.to_string()),
+        };
+        let disk = Disk::open(root).map_err(unusable)?;
         let mut seen = Seen::default();
-        let top = list(&root, "", &limits, &mut seen).map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotADirectory => unusable(&root, "it is not a folder"),
-            _ => unusable(&root, &error.to_string()),
-        })?;
+        let top = list(&disk, "", &limits, &mut seen).map_err(unusable)?;
         seen.listings.insert(String::new(), Arc::new(top));
         let tree = Self {
-            root,
+            disk,
             limits,
             paths: OnceLock::new(),
             seen: Mutex::new(seen),
@@ -97,7 +104,7 @@ impl FolderTree {
                     "it holds more than {} files (node_modules and the like not counted)",
                     limits.max_files
                 );
-                return Err(unusable(&tree.root, &why));
+                return Err(self::unusable(root, &why));
             }
         }
         Ok(tree)
@@ -146,12 +153,14 @@ impl FolderTree {
         Some(self.seen().links.contains(path))
     }
 
-    /// Where a file of the listings lies on disk.
-    fn located(&self, path: &str) -> Option<PathBuf> {
+    /// Opens a file of the listings.
+    fn open_file(&self, path: &str) -> Option<fs::File> {
         let is_link = self.names(path)?;
-        let full = self.root.join(path);
         // A link's end is looked at again: it may have changed since it was listed.
-        (!is_link || links_inside(&self.root, &full)).then_some(full)
+        if is_link && !self.disk.ends_inside(path) {
+            return None;
+        }
+        self.disk.file(path, is_link).ok()
     }
 }
 
@@ -165,7 +174,11 @@ impl FileTree for FolderTree {
             return Arc::clone(known);
         }
         let above = folder.rsplit_once('/').map_or("", |(above, _)| above);
-        if !self.list(above).folders.iter().any(|known| known == folder) {
+        let is_known = |listing: &Listing| {
+            let place = |known: &String| by_path_below(known, folder);
+            listing.folders.binary_search_by(place).is_ok()
+        };
+        if !is_known(&self.list(above)) {
             return Arc::default();
         }
         let mut seen = self.seen();
@@ -174,7 +187,7 @@ impl FileTree for FolderTree {
             seen.truncated = true;
             Listing::default()
         } else {
-            list(&self.root, folder, &self.limits, &mut seen).unwrap_or_else(|_| {
+            list(&self.disk, folder, &self.limits, &mut seen).unwrap_or_else(|_| {
                 seen.skipped += 1;
                 Listing::default()
             })
@@ -188,8 +201,8 @@ impl FileTree for FolderTree {
         if let Some(known) = self.seen().files.get(path) {
             return known.clone();
         }
-        let read = match self.located(path) {
-            Some(full) => content(&full, self.limits.max_bytes),
+        let read = match self.open_file(path) {
+            Some(file) => content(file, self.limits.max_bytes, &mut self.seen().first),
             None => FileRead::Absent,
         };
         self.seen().files.insert(path.to_owned(), read.clone());
@@ -197,34 +210,55 @@ impl FileTree for FolderTree {
     }
 
     fn head(&self, path: &str, bytes: usize) -> FileRead {
-        self.located(path)
-            .map_or(FileRead::Absent, |full| beginning(&full, bytes))
+        self.open_file(path)
+            .map_or(FileRead::Absent, |file| beginning(file, bytes))
     }
 }
 
 /// Lists a folder on disk.
-fn list(root: &Path, folder: &str, limits: &Limits, seen: &mut Seen) -> std::io::Result<Listing> {
+fn list(disk: &Disk, folder: &str, limits: &Limits, seen: &mut Seen) -> std::io::Result<Listing> {
     let mut found = Listing::default();
-    for entry in fs::read_dir(root.join(folder))? {
-        let Ok(entry) = entry else { continue };
-        add(root, &entry, folder, &mut found, seen);
-        if seen.listed + found.files.len() > limits.max_files {
-            seen.truncated = true;
-            break;
-        }
-    }
+    let mut buffer = std::mem::take(&mut seen.buffer);
+    let listed = disk.entries(folder, &mut buffer, |name, kind| {
+        add(disk, name, kind, folder, &mut found, seen);
+        let is_full = seen.listed + found.files.len() > limits.max_files;
+        seen.truncated |= is_full;
+        !is_full
+    });
+    seen.buffer = buffer;
+    listed?;
     seen.listed += found.files.len();
-    found.sort();
+    found.files.sort_unstable();
+    found
+        .folders
+        .sort_unstable_by(|one, other| by_path_below(one, other));
     Ok(found)
 }
 
-fn add(root: &Path, entry: &fs::DirEntry, folder: &str, found: &mut Listing, seen: &mut Seen) {
-    let name = entry.file_name();
-    let (Some(name), Ok(kind)) = (name.to_str(), entry.file_type()) else {
+/// The order of the paths below two folders: as if a `/` ended each.
+fn by_path_below(one: &str, other: &str) -> Ordering {
+    let common = one.len().min(other.len());
+    let (one, other) = (one.as_bytes(), other.as_bytes());
+    let rest = |path: &[u8]| path.get(common).copied().unwrap_or(b'/');
+    one[..common]
+        .cmp(&other[..common])
+        .then_with(|| rest(one).cmp(&rest(other)))
+        .then_with(|| one.len().cmp(&other.len()))
+}
+
+fn add(
+    disk: &Disk,
+    name: Option<&str>,
+    kind: Kind,
+    folder: &str,
+    found: &mut Listing,
+    seen: &mut Seen,
+) {
+    let Some(name) = name else {
         seen.skipped += 1;
         return;
     };
-    if kind.is_dir() && is_pruned(name) {
+    if kind == Kind::Folder && is_pruned(name) {
         return;
     }
     let mut path = String::with_capacity(folder.len() + 1 + name.len());
@@ -233,31 +267,23 @@ fn add(root: &Path, entry: &fs::DirEntry, folder: &str, found: &mut Listing, see
         path.push('/');
     }
     path.push_str(name);
-    if kind.is_dir() {
-        found.folders.push(path);
-    } else if kind.is_file() {
-        found.files.push(path);
-    } else if kind.is_symlink() && links_inside(root, &entry.path()) {
-        seen.links.insert(path.clone());
-        found.files.push(path);
-    } else {
-        seen.skipped += 1;
+    match kind {
+        Kind::Folder => found.folders.push(path),
+        Kind::File => found.files.push(path),
+        Kind::Link if disk.ends_inside(&path) => {
+            seen.links.insert(path.clone());
+            found.files.push(path);
+        }
+        Kind::Link | Kind::Other => seen.skipped += 1,
     }
-}
-
-fn links_inside(root: &Path, link: &Path) -> bool {
-    fs::canonicalize(link).is_ok_and(|target| target.starts_with(root) && target.is_file())
 }
 
 /// A file's bytes; [`FileRead::TooLarge`] where there are more than `limit`.
 ///
 /// Most files fit into one read: a regular file that gives less than was asked for has ended.
-fn content(path: &Path, limit: u64) -> FileRead {
-    let Ok(mut file) = fs::File::open(path) else {
-        return FileRead::Absent;
-    };
-    let mut first = [0; SMALL];
-    let length = match file.read(&mut first) {
+fn content(mut file: fs::File, limit: u64, first: &mut Vec<u8>) -> FileRead {
+    first.resize(SMALL, 0);
+    let length = match file.read(first) {
         Ok(length) if length as u64 > limit => return FileRead::TooLarge,
         Ok(length) if length < SMALL => return FileRead::Present(Arc::from(&first[..length])),
         Ok(length) => length,
@@ -278,10 +304,7 @@ fn content(path: &Path, limit: u64) -> FileRead {
 }
 
 /// The first bytes of a file.
-fn beginning(path: &Path, bytes: usize) -> FileRead {
-    let Ok(file) = fs::File::open(path) else {
-        return FileRead::Absent;
-    };
+fn beginning(file: fs::File, bytes: usize) -> FileRead {
     let mut content = Vec::with_capacity(bytes);
     match file.take(bytes as u64).read_to_end(&mut content) {
         Ok(_) => FileRead::Present(Arc::from(content)),

@@ -1,5 +1,6 @@
 //! Trees of files: [`FolderTree`] on disk, [`MemoryTree`] and [`ListingTree`] in memory, [`SubTree`] for a service's folder.
 
+mod disk;
 mod folder;
 mod listing;
 mod memory;
