@@ -36,12 +36,19 @@ impl Needs {
     /// What a file's own words say: connection URLs and settings.
     pub(crate) fn add_words(&mut self, scan: &Scan<'_>, path: &str, words: &[(&str, Database)]) {
         let Some(text) = scan.text(path) else { return };
+        let words: Vec<_> = words
+            .iter()
+            .filter(|(word, _)| text.contains(word))
+            .collect();
+        if words.is_empty() {
+            return;
+        }
         for (index, line) in text.lines().enumerate() {
             let trimmed = line.trim_start();
             if trimmed.starts_with('#') || trimmed.starts_with("//") || trimmed.starts_with('*') {
                 continue;
             }
-            for (word, database) in words {
+            for (word, database) in &words {
                 if line.contains(word) && !self.found.contains_key(database) {
                     self.add(
                         *database,

@@ -116,7 +116,7 @@ fn framework(
 fn projects<'t>(scan: &'t Scan<'_>) -> Vec<Project<'t>> {
     let paths = code::sources(scan, ENDINGS, depth(scan)).into_iter();
     let mut projects: Vec<Project<'_>> = paths.filter_map(|path| read(scan, path)).collect();
-    projects.sort_by_key(|project| {
+    projects.sort_by_cached_key(|project| {
         (
             rank(project),
             project.path.matches('/').count(),
