@@ -97,9 +97,12 @@ impl<'t> Scan<'t> {
 
     /// Whether there is a file of that path.
     pub(crate) fn has(&self, path: &str) -> bool {
+        if !self.may_have(path) {
+            return false;
+        }
         let folder = folder_of(path);
         if folder.is_empty() {
-            return self.may_be_at_top(path) && is_in(&self.top().files, path);
+            return is_in(&self.top().files, path);
         }
         let top = folder.split('/').next().unwrap_or_default();
         self.top().folders.iter().any(|known| known == top) && is_in(&self.list(folder).files, path)

@@ -44,8 +44,39 @@ pub(super) struct Search {
     folders: Cell<usize>,
     files: Cell<usize>,
     none: Listing,
-    /// For the first byte of a name, the lengths of the root's files that begin so.
-    signs: OnceCell<Box<[u64; 256]>>,
+    signs: OnceCell<Box<Signs>>,
+}
+
+/// What tells the names in the root from most others.
+#[derive(Debug)]
+struct Signs {
+    /// For each first byte, the lengths of the files that begin so.
+    files: [u64; 256],
+    /// Whether a folder begins so.
+    folders: [bool; 256],
+}
+
+impl Signs {
+    fn of(top: &Listing) -> Box<Self> {
+        let mut signs = Box::new(Self {
+            files: [0; 256],
+            folders: [false; 256],
+        });
+        let first =
+            |name: &String| usize::from(name.as_bytes().first().copied().unwrap_or_default());
+        for name in &top.files {
+            signs.files[first(name)] |= length_of(name);
+        }
+        for name in &top.folders {
+            signs.folders[first(name)] = true;
+        }
+        signs
+    }
+}
+
+/// A path's length as one of 64 bits.
+const fn length_of(path: &str) -> u64 {
+    1 << (path.len() & 63)
 }
 
 impl Search {
@@ -73,22 +104,12 @@ impl Scan<'_> {
         self.level(0).first().map_or(&self.search.none, |top| top)
     }
 
-    /// Whether the root may have a file of the name: most names that are asked for are of no file there, and are told
-    /// by their first byte and their length.
-    pub(super) fn may_be_at_top(&self, name: &str) -> bool {
-        let sign = |name: &str| {
-            let first = name.as_bytes().first().copied().unwrap_or_default();
-            (usize::from(first), 1_u64 << (name.len() & 63))
-        };
-        let signs = self.search.signs.get_or_init(|| {
-            let mut signs = Box::new([0; 256]);
-            for (first, length) in self.top().files.iter().map(|name| sign(name)) {
-                signs[first] |= length;
-            }
-            signs
-        });
-        let (first, length) = sign(name);
-        signs[first] & length != 0
+    /// Whether there may be a file of the path. Most paths that are asked for are not there, and are told by their
+    /// first byte and their length.
+    pub(super) fn may_have(&self, path: &str) -> bool {
+        let signs = self.search.signs.get_or_init(|| Signs::of(self.top()));
+        let first = usize::from(path.as_bytes().first().copied().unwrap_or_default());
+        signs.folders[first] || signs.files[first] & length_of(path) != 0
     }
 
     /// The listings of the folders of one depth.
