@@ -68,7 +68,7 @@ impl Package {
             let next = match words.as_slice() {
                 ["npm" | "yarn" | "pnpm" | "bun", "run", name]
                 | ["yarn" | "pnpm", name]
-                | ["npm" | "yarn" | "pnpm" | "bun", "run", name, "--", ..] => self.script(name),
+                | ["npm" | "yarn" | "pnpm" | "bun", "run", name, "--"] => self.script(name),
                 _ => None,
             };
             let Some(next) = next else { break };
@@ -148,12 +148,13 @@ mod tests {
 
     #[test]
     fn follows_scripts_that_only_call_others() {
-        let text = r#"{"scripts":{"start":"npm run serve","serve":"yarn run it","it":"node a.js","loop":"npm run loop","both":"npm run it && x"}}"#;
+        let text = r#"{"scripts":{"start":"npm run serve","serve":"yarn run it","it":"node a.js","loop":"npm run loop","both":"npm run it && x","with":"npm run it -- node b.js"}}"#;
         let tree = MemoryTree::new([("package.json", text)]);
         let package = Scan::new(&tree).package().unwrap();
         assert_eq!(package.called("start"), Some("node a.js"));
         assert_eq!(package.called("loop"), Some("npm run loop"));
         assert_eq!(package.called("both"), Some("npm run it && x"));
+        assert_eq!(package.called("with"), Some("npm run it -- node b.js"));
     }
 
     #[test]

@@ -111,7 +111,7 @@ fn a_module_of_maven_is_built_from_above() {
     let files = [
         (
             "pom.xml",
-            "<project><packaging>pom</packaging><modules><module>api</module></modules></project>",
+            "<project><packaging>pom</packaging><modules><module>api</module></modules><properties><java.version>17</java.version></properties></project>",
         ),
         ("mvnw", ""),
         (".mvn/wrapper/maven-wrapper.jar", ""),
@@ -130,6 +130,7 @@ fn a_module_of_maven_is_built_from_above() {
         "./mvnw -B -DskipTests package -pl api -am"
     );
     assert_eq!(api.hints["jar"], "api/target/*.jar");
+    assert_eq!(api.version.unwrap().value, "17");
     assert_eq!(context(&files, "other"), None);
 }
 

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use devopser_core::model::report::{Evidence, Fact};
 
 use super::{Build, poms, settings};
-use crate::scan::java::Gradle;
+use crate::scan::java::{Gradle, Pom};
 use crate::scan::{Scan, versions};
 use crate::stack::version;
 
@@ -42,7 +42,8 @@ pub(super) fn pinned(scan: &Scan<'_>, build: &Build) -> Option<Fact<String>> {
                     version,
                     Evidence::line("pom.xml", Some(line), "the Java release of the build"),
                 )
-            }),
+            })
+            .or_else(|| above(scan)),
         Build::Gradle(gradle) => in_gradle(scan, gradle),
         _ => None,
     };
@@ -62,6 +63,18 @@ pub(super) fn pinned(scan: &Scan<'_>, build: &Build) -> Option<Fact<String>> {
     // The release that the build compiles for is the least that it needs
     // (https://maven.apache.org/plugins/maven-compiler-plugin/examples/set-compiler-release.html).
     exact.or_else(|| crate::stack::at_least(scan, "java", "java-version", own))
+}
+
+/// What the poms above a module say: a module inherits the properties of its parent
+/// (<https://maven.apache.org/pom.html#inheritance>).
+fn above(scan: &Scan<'_>) -> Option<(String, Evidence)> {
+    let top = scan.above()?;
+    scan.ancestors_of("pom.xml").into_iter().find_map(|path| {
+        let pom = top.has(&path).then(|| Pom::read(top, &path)).flatten()?;
+        let (version, line) = pom.java()?;
+        let evidence = Evidence::line(path, Some(line), "the Java release of the build above");
+        Some((version, evidence))
+    })
 }
 
 fn in_gradle(scan: &Scan<'_>, gradle: &Gradle) -> Option<(String, Evidence)> {
