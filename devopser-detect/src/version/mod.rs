@@ -10,7 +10,8 @@ pub(crate) use table::{Line, Runtime, runtime};
 /// The version to use for what a repository wrote, or `None` where it makes no sense.
 ///
 /// An exact version and a release line stay as they are; an alias or a range becomes a release line: the table's
-/// default where the range allows it, else the newest line that it allows.
+/// default where the range allows it, else the newest line of long-term support that it allows
+/// (<https://nodejs.org/en/about/previous-releases>), else the newest.
 pub(crate) fn resolve(id: &str, wanted: &str) -> Option<String> {
     let runtime = runtime(id)?;
     let wanted = wanted.trim().trim_matches(['"', '\'']);
@@ -28,8 +29,10 @@ pub(crate) fn resolve(id: &str, wanted: &str) -> Option<String> {
         .lines
         .iter()
         .find(|line| line.version == runtime.default);
+    let is_long = |line: &&Line| line.name.is_some();
     let best = default
         .filter(allowed)
+        .or_else(|| runtime.lines.iter().filter(is_long).find(allowed))
         .or_else(|| runtime.lines.iter().find(allowed));
     match best {
         Some(line) => Some(line.version.to_owned()),
@@ -96,6 +99,8 @@ mod tests {
             ("node", ">=18", "22"),
             ("node", "^18.2 || ^20", "20"),
             ("node", ">= 14 < 17", "16"),
+            ("node", ">=16.0.0 <18.0.0", "16"),
+            ("node", ">22", "24"),
             ("node", "<21", "20"),
             ("node", "18 - 20", "20"),
             ("node", "20 || 22", "22"),

@@ -1,4 +1,5 @@
 //! Version ranges as npm, Composer, Bundler, Poetry and PEP 440 write them, asked of whole release lines: a line is
+//! Version ranges as npm, Composer, Bundler, Poetry and PEP 440 write them, asked of whole release lines: a line is
 //! allowed when some version of it is.
 
 /// Whether the text is a range at all.
@@ -63,7 +64,9 @@ fn one(line: &[u64], operator: &str, version: &str, loose_tilde: bool) -> bool {
         return true;
     }
     match operator {
-        ">" | ">=" | "=>" => at_least(line, &wanted),
+        ">=" | "=>" => at_least(line, &wanted),
+        // A whole line is left out, a release of it only up to there.
+        ">" => at_least(line, &wanted) && !(wanted.len() <= line.len() && same(line, &wanted)),
         "<" => below(line, &wanted),
         "<=" => at_most(line, &wanted),
         "!=" => !(wanted.len() <= line.len() && same(line, &wanted)),

@@ -297,6 +297,12 @@ fn hints(scan: &Scan<'_>, package: &Package, row: Option<&Framework>, into: &mut
     if let Some(release) = crate::scan::procfile::process(scan, "release") {
         into.hints.insert("release".to_owned(), release.value);
     }
+    if wants_old_hashes(package) && runs_openssl_3(into) {
+        into.build_env.insert(
+            "NODE_OPTIONS".to_owned(),
+            "--openssl-legacy-provider".to_owned(),
+        );
+    }
     if row.is_some_and(|row| row.id == "next") && next_is_standalone(scan) {
         into.hints
             .insert("standalone".to_owned(), "true".to_owned());
@@ -314,6 +320,35 @@ fn hints(scan: &Scan<'_>, package: &Package, row: Option<&Framework>, into: &mut
     for (key, value) in row.map(|row| row.run_env).unwrap_or_default() {
         into.run_env.insert((*key).to_owned(), (*value).to_owned());
     }
+}
+
+/// Whether the build is made by webpack 4, which hashes with MD4 (<https://github.com/webpack/webpack/issues/14532>).
+fn wants_old_hashes(package: &Package) -> bool {
+    const SINCE: &[(&str, u32)] = &[
+        ("webpack", 5),
+        ("react-scripts", 5),
+        ("@vue/cli-service", 5),
+        ("vuepress", 2),
+        ("nuxt", 3),
+        ("@angular-devkit/build-angular", 12),
+        ("gatsby", 3),
+    ];
+    SINCE.iter().any(|(name, since)| {
+        package
+            .any(name)
+            .and_then(crate::scan::node::major)
+            .is_some_and(|major| major < *since)
+    })
+}
+
+/// OpenSSL 3, in Node.js since 17, keeps MD4 for those who ask for it
+/// (<https://nodejs.org/en/blog/release/v17.0.0#openssl-3-0>).
+fn runs_openssl_3(stack: &Detection) -> bool {
+    let version = stack.version.as_ref().map_or_else(
+        || crate::version::default_line("node"),
+        |fact| fact.value.as_str(),
+    );
+    crate::scan::node::major(version).is_some_and(|major| major >= 17)
 }
 
 /// <https://nextjs.org/docs/app/api-reference/config/next-config-js/output#automatically-copying-traced-files>
