@@ -297,12 +297,7 @@ fn hints(scan: &Scan<'_>, package: &Package, row: Option<&Framework>, into: &mut
     if let Some(release) = crate::scan::procfile::process(scan, "release") {
         into.hints.insert("release".to_owned(), release.value);
     }
-    if wants_old_hashes(package) && runs_openssl_3(into) {
-        into.build_env.insert(
-            "NODE_OPTIONS".to_owned(),
-            "--openssl-legacy-provider".to_owned(),
-        );
-    }
+    old_hashes(package, into);
     if row.is_some_and(|row| row.id == "next") && next_is_standalone(scan) {
         into.hints
             .insert("standalone".to_owned(), "true".to_owned());
@@ -319,6 +314,14 @@ fn hints(scan: &Scan<'_>, package: &Package, row: Option<&Framework>, into: &mut
     }
     for (key, value) in row.map(|row| row.run_env).unwrap_or_default() {
         into.run_env.insert((*key).to_owned(), (*value).to_owned());
+    }
+}
+
+/// Lets webpack 4 hash as it does on a Node.js that keeps that for those who ask.
+fn old_hashes(package: &Package, into: &mut Detection) {
+    if wants_old_hashes(package) && runs_openssl_3(into) {
+        let option = "--openssl-legacy-provider".to_owned();
+        into.build_env.insert("NODE_OPTIONS".to_owned(), option);
     }
 }
 
