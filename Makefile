@@ -4,7 +4,9 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 CARGO ?= cargo
 
-.PHONY: help demo test test-workspace test-e2e lint fmt bench bench-detect docs
+SECONDS ?= 60
+
+.PHONY: help demo test test-workspace test-e2e fuzz lint fmt bench bench-detect docs
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "%-16s %s\n", $$1, $$2 }' Makefile
@@ -20,6 +22,9 @@ test-workspace: ## Unit, integration and documentation tests of all crates
 
 test-e2e: ## The end-to-end tests on the Docker engine (DEVOPSER_E2E_APPS=express,flask takes just these)
 	$(CARGO) test --locked --workspace --features devopser/e2e --test e2e -- --nocapture --test-threads=1
+
+fuzz: ## File trees out of arbitrary bytes, through everything that reads them (SECONDS=60)
+	fuzz/run.sh $(SECONDS)
 
 lint: ## What CI checks before it tests: format and clippy, warnings are errors
 	$(CARGO) fmt --all --check
