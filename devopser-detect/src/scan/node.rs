@@ -21,6 +21,8 @@ pub(crate) struct Package {
     /// `packageManager`, such as `pnpm@9.1.0`.
     pub(crate) package_manager: Option<String>,
     pub(crate) is_module: bool,
+    /// For the last byte of a name, modulo 64, the lengths of the dependencies that end so.
+    signs: Vec<u64>,
 }
 
 impl Package {
@@ -30,7 +32,13 @@ impl Package {
         dependencies.extend(texts(value.get("optionalDependencies")));
         let mut dev_dependencies = texts(value.get("devDependencies"));
         dev_dependencies.extend(texts(value.get("peerDependencies")));
+        let mut signs = vec![0; 64];
+        for name in dependencies.keys().chain(dev_dependencies.keys()) {
+            let (last, length) = sign(name);
+            signs[last] |= length;
+        }
         Self {
+            signs,
             main: text("main"),
             scripts: texts(value.get("scripts")),
             dependencies,
@@ -43,6 +51,11 @@ impl Package {
 
     /// The version range of a dependency of any kind.
     pub(crate) fn any(&self, name: &str) -> Option<&str> {
+        // Most names that are asked for are not there.
+        let (last, length) = sign(name);
+        if self.signs.get(last)? & length == 0 {
+            return None;
+        }
         self.dependencies
             .get(name)
             .or_else(|| self.dev_dependencies.get(name))
@@ -100,6 +113,12 @@ impl Package {
     }
 }
 
+/// The last byte of a name, modulo 64, and its length as one of 64 bits.
+fn sign(name: &str) -> (usize, u64) {
+    let last = name.as_bytes().last().copied().unwrap_or_default();
+    (usize::from(last & 63), 1 << (name.len() & 63))
+}
+
 fn texts(value: Option<&Value>) -> BTreeMap<String, String> {
     value
         .and_then(Value::as_object)
@@ -115,12 +134,19 @@ impl Scan<'_> {
     /// The root's `package.json`.
     pub(crate) fn package(&self) -> Option<Rc<Package>> {
         self.package
-            .get_or_init(|| self.package_at("package.json"))
+            .get_or_init(|| self.parsed_package("package.json"))
             .clone()
     }
 
-    /// Any `package.json`; not cached beyond its text.
+    /// Any `package.json`; only the root's is kept beyond its text.
     pub(crate) fn package_at(&self, path: &str) -> Option<Rc<Package>> {
+        match path {
+            "package.json" => self.package(),
+            path => self.parsed_package(path),
+        }
+    }
+
+    fn parsed_package(&self, path: &str) -> Option<Rc<Package>> {
         let value = self.json(path).filter(|value| value.is_object())?;
         Some(Rc::new(Package::new(value)))
     }

@@ -52,7 +52,9 @@ impl Stack for StaticSite {
                     .to_owned(),
             )
         });
-        let usual = FOLDERS.iter().find(|folder| {
+        let is_there =
+            |folder: &&&str| folder.is_empty() || scan.folders(1).any(|known| known == **folder);
+        let usual = FOLDERS.iter().filter(is_there).find(|folder| {
             scan.has(&join(folder, "index.html")) || scan.has(&join(folder, "index.htm"))
         });
         let folder = declared

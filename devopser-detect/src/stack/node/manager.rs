@@ -125,17 +125,18 @@ fn above(scan: &Scan<'_>) -> Option<Fact<String>> {
     let above = scan.above()?;
     scan.ancestors_of("").iter().find_map(|folder| {
         let manifest = format!("{folder}package.json");
-        let package = above.has(&manifest).then(|| above.package_at(&manifest));
-        let named = package.flatten().and_then(|package| {
+        let named = above.package_at(&manifest).and_then(|package| {
             let name = name_of(package.package_manager.as_deref()?)?;
             let evidence = above.evidence(&manifest, "\"packageManager\"", "packageManager above");
             Some(Fact::new(name.to_owned(), 90, evidence))
         });
         named.or_else(|| {
-            let (path, name) = LOCKS
-                .iter()
-                .map(|(path, name)| (format!("{folder}{path}"), name))
-                .find(|(path, _)| above.has(path))?;
+            let listing = above.list(folder.trim_end_matches('/'));
+            let (path, name) = LOCKS.iter().find_map(|(path, name)| {
+                let mut files = listing.files.iter();
+                let path = files.find(|known| known.strip_prefix(folder.as_str()) == Some(path))?;
+                Some((path.clone(), name))
+            })?;
             let why = format!("the lock file of {name} above");
             Some(Fact::new((*name).to_owned(), 88, Evidence::file(path, why)))
         })
