@@ -11,7 +11,8 @@ host=$(rustc -vV | sed -n 's/^host: //p')
 export RUSTFLAGS="--cfg fuzzing -Cpasses=sancov-module \
 -Cllvm-args=-sanitizer-coverage-level=4 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters \
 -Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares"
-cargo build --locked --release --target "$host" --bin trees
+# Not locked: the lock file follows the dependencies of the project, which change without it.
+cargo build --release --target "$host" --bin trees
 program=target/$host/release/trees
 limits=(-timeout=10 -rss_limit_mb=2048)
 
