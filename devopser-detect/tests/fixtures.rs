@@ -9,8 +9,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use devopser_core::id::EnvName;
 use devopser_detect::{
-    GenerateOptions, check_dockerfile, detect_folder, explain, generate, stacks_table, summary,
+    GenerateOptions, check_dockerfile, detect_folder, dockerfile_policy, explain, generate,
+    stacks_table, summary,
 };
 use serde_json::Value;
 
@@ -249,4 +251,83 @@ fn a_build_for_a_platform_is_started_with_the_preview_server() {
         "{text}"
     );
     assert!(!text.contains("npm prune"), "vite is needed:\n{text}");
+}
+
+fn with_inputs(variables: &[&str], secrets: &[&str]) -> GenerateOptions {
+    let names = |names: &[&str]| {
+        let names = names.iter().map(|name| EnvName::new(*name).unwrap());
+        names.collect()
+    };
+    GenerateOptions {
+        build_env: names(variables),
+        build_secrets: names(secrets),
+        ..GenerateOptions::default()
+    }
+}
+
+#[test]
+fn build_variables_and_secrets_reach_own_commands_only() {
+    let mount = "--mount=type=secret,id=DEPLOY_TOKEN,mode=0444,required=true ";
+    let read = "\\\n    DEPLOY_TOKEN=\"$(cat /run/secrets/DEPLOY_TOKEN)\" || exit 1; export DEPLOY_TOKEN; \\\n    ";
+    let options = with_inputs(&["PUBLIC_MODE"], &["DEPLOY_TOKEN"]);
+    let mut reached = 0;
+    for folder in fixtures() {
+        let report = detect_folder(&folder.join("tree")).unwrap();
+        let Ok(plain) = generate(&report, &GenerateOptions::default()) else {
+            continue;
+        };
+        let files = generate(&report, &options).unwrap();
+        let compose: serde_yaml_ng::Value = serde_yaml_ng::from_str(&files.compose).unwrap();
+        assert_eq!(
+            compose["secrets"]["DEPLOY_TOKEN"]["environment"].as_str(),
+            Some("DEPLOY_TOKEN")
+        );
+        assert_eq!(
+            compose["services"]["app"]["build"]["args"][0].as_str(),
+            Some("PUBLIC_MODE")
+        );
+        let text = &files.dockerfile;
+        if text.is_empty() {
+            continue;
+        }
+        check_dockerfile(text).unwrap_or_else(|problems| panic!("{problems:?}\n{text}"));
+        assert_eq!(dockerfile_policy(text), [], "{text}");
+        let without: String = text.replace(mount, "").replace(read, "");
+        let without = without.replace("ARG PUBLIC_MODE\n", "");
+        let flat = |text: &str| {
+            text.replace("\\\n", "")
+                .split_whitespace()
+                .collect::<Vec<_>>()
+                .join(" ")
+        };
+        assert_eq!(
+            flat(&without),
+            flat(&plain.dockerfile),
+            "{}",
+            folder.display()
+        );
+        for stage in text.split("FROM ").skip(1) {
+            let args = stage.matches("ARG PUBLIC_MODE\n").count();
+            assert_eq!(args, usize::from(stage.contains(mount)), "{stage}");
+            reached += args;
+        }
+    }
+    assert!(reached >= 40, "{reached} stages");
+}
+
+#[test]
+fn names_that_would_break_the_build_are_refused() {
+    let report = report_of("node-express");
+    for (variables, secrets, field) in [
+        (&["PATH"][..], &[][..], "build_env"),
+        (&["LD_PRELOAD"], &[], "build_env"),
+        (&["PORT"], &[], "build_env"),
+        (&["buildkit_syntax"], &[], "build_env"),
+        (&[], &["HOME"], "build_secrets"),
+        (&["TOKEN"], &["TOKEN"], "build_secrets"),
+    ] {
+        let error = generate(&report, &with_inputs(variables, secrets)).unwrap_err();
+        assert_eq!(error.kind(), devopser_core::ErrorKind::InvalidInput);
+        assert!(error.to_string().contains(field), "{error}");
+    }
 }

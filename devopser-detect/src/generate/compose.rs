@@ -1,7 +1,9 @@
 //! The compose file: the app and its databases on a network of their own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
+
+use devopser_core::id::EnvName;
 
 use super::{DatabaseService, GenerateOptions};
 
@@ -22,6 +24,12 @@ pub(crate) fn of(
         "  {name}:\n    build:\n      context: .\n      dockerfile: {}",
         own.unwrap_or("Dockerfile")
     );
+    for (field, names) in [
+        ("args", &options.build_env),
+        ("secrets", &options.build_secrets),
+    ] {
+        write_names(&mut out, field, names);
+    }
     let _ = writeln!(
         out,
         "    restart: unless-stopped\n    ports:\n      - \"${{HOST_PORT:-{port}}}:{port}\"\n    environment:"
@@ -55,7 +63,24 @@ pub(crate) fn of(
             let _ = writeln!(out, "  {}-data:", database.name);
         }
     }
+    if !options.build_secrets.is_empty() {
+        out.push_str("secrets:\n");
+        for name in &options.build_secrets {
+            let _ = writeln!(out, "  {name}:\n    environment: {name}");
+        }
+    }
     out
+}
+
+/// What the build is handed from the environment of who builds, by name.
+fn write_names(out: &mut String, field: &str, names: &BTreeSet<EnvName>) {
+    if names.is_empty() {
+        return;
+    }
+    let _ = writeln!(out, "      {field}:");
+    for name in names {
+        let _ = writeln!(out, "        - {name}");
+    }
 }
 
 fn write_database(out: &mut String, database: &DatabaseService) {

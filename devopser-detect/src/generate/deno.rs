@@ -7,7 +7,7 @@ use super::lines::{Lines, exec, tag};
 use super::{Plan, hint, no_start, node, site, value};
 
 /// A server on Deno (<https://docs.deno.com/runtime/reference/docker/>).
-pub(crate) fn deno(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines) -> Result<()> {
+pub(crate) fn deno(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines<'_>) -> Result<()> {
     let start = value(stack.start_command.as_ref())
         .ok_or_else(|| no_start(stack, "add a \"start\" task to deno.json, or a main.ts"))?;
     let version =
@@ -31,10 +31,10 @@ pub(crate) fn deno(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines) -> Res
         .add("USER deno")
         .add("COPY --chown=deno:deno . .");
     if let Some(entry) = hint(stack, "entry") {
-        lines.add(format!("RUN deno cache {entry}"));
+        lines.run("", &format!("deno cache {entry}"));
     }
     if let Some(build) = value(stack.build_command.as_ref()) {
-        lines.add(format!("RUN {build}"));
+        lines.run("", build);
     }
     lines.add(format!("EXPOSE {port}"));
     let script = format!(
@@ -48,20 +48,20 @@ pub(crate) fn deno(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines) -> Res
 }
 
 /// A site that Deno builds (<https://lume.land/docs/overview/command-line/>), and nginx.
-pub(crate) fn lume(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines) {
+pub(crate) fn lume(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines<'_>) {
     let version =
         value(stack.version.as_ref()).unwrap_or_else(|| crate::version::default_line("deno"));
     let image = plan.image(&format!("denoland/deno:{}", tag(version)));
     lines.stage(&image, Some("build"));
     lines.add("WORKDIR /app").add("COPY . .");
     let build = value(stack.build_command.as_ref()).unwrap_or("deno task lume");
-    lines.add(format!("RUN {build}"));
+    lines.run("", build);
     let output = value(stack.output_dir.as_ref()).unwrap_or("_site");
     site::serve(stack, plan, lines, &format!("/app/{output}"), Some("build"));
 }
 
 /// A server on Bun (<https://bun.com/guides/ecosystem/docker>).
-pub(crate) fn bun(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines) -> Result<()> {
+pub(crate) fn bun(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines<'_>) -> Result<()> {
     let start = value(stack.start_command.as_ref()).ok_or_else(|| {
         no_start(
             stack,
@@ -84,17 +84,14 @@ pub(crate) fn bun(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines) -> Resu
         let command = value(stack.install_command.as_ref())
             .filter(|command| command.starts_with("bun "))
             .unwrap_or("bun install");
-        lines.add(format!(
-            "RUN {} {command}",
-            plan.cache("bun", "/root/.bun/install/cache")
-        ));
+        lines.run(&plan.cache("bun", "/root/.bun/install/cache"), command);
     }
     lines.add("COPY . .");
     node::before_member(stack, lines);
     if let Some(build) = hint(stack, "builds-above") {
-        lines.add(format!("RUN cd /app && {build}"));
+        lines.run("", &format!("cd /app && {build}"));
     } else if let Some(build) = value(stack.build_command.as_ref()) {
-        lines.add(format!("RUN {}", build.replacen("npm run ", "bun run ", 1)));
+        lines.run("", &build.replacen("npm run ", "bun run ", 1));
     }
     lines.stage(&image, None);
     let port = plan.port.to_string();

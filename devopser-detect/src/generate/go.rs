@@ -7,7 +7,7 @@ use super::lines::{Lines, exec};
 use super::{Plan, hint, no_start, value};
 
 /// A server.
-pub(crate) fn server(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines) -> Result<()> {
+pub(crate) fn server(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines<'_>) -> Result<()> {
     let target = hint(stack, "main").ok_or_else(|| {
         no_start(
             stack,
@@ -19,10 +19,16 @@ pub(crate) fn server(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines) -> R
     let top = sources(stack, plan, lines);
     let modules = plan.cache("gomod", "/go/pkg/mod");
     let builds = plan.cache("gobuild", "/root/.cache/go-build");
-    let cgo = u8::from(hint(stack, "cgo").is_some());
-    lines.add(format!(
-        "RUN {modules} {builds} CGO_ENABLED={cgo} go build -trimpath -ldflags=\"-s -w\" -o /out/app {target}"
-    ));
+    let cgo = if hint(stack, "cgo").is_some() {
+        "1"
+    } else {
+        "0"
+    };
+    let cgo = lines.assigned([("CGO_ENABLED", cgo)], " ");
+    lines.run(
+        &format!("{modules} {builds}"),
+        &format!("{cgo}go build -trimpath -ldflags=\"-s -w\" -o /out/app {target}"),
+    );
     lines.stage(&plan.image("debian:trixie-slim"), None);
     let port = plan.port.to_string();
     let mut env = vec![("PORT", port.as_str())];
@@ -58,20 +64,20 @@ pub(crate) fn server(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines) -> R
 }
 
 /// The sources with what they need, and the folder that the program lies in.
-fn sources(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines) -> String {
+fn sources(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines<'_>) -> String {
     lines.add("WORKDIR /src");
     let files = hint(stack, "files").unwrap_or_default();
     let modules = plan.cache("gomod", "/go/pkg/mod");
     if files.is_empty() {
         lines
             .add("COPY . .")
-            .add(format!("RUN {modules} go mod init app && go mod tidy"));
+            .run(&modules, "go mod init app && go mod tidy");
     } else if hint(stack, "install-needs-source").is_some() {
         lines.add("COPY . .");
     } else {
         lines
             .add(format!("COPY {files} ./"))
-            .add(format!("RUN {modules} go mod download"))
+            .run(&modules, "go mod download")
             .add("COPY . .");
     }
     let mut top = "/src".to_owned();

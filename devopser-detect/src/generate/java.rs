@@ -6,7 +6,7 @@ use super::lines::{Lines, exec, tag};
 use super::{Plan, hint, value};
 
 /// A server.
-pub(crate) fn server(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines) {
+pub(crate) fn server(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines<'_>) {
     let version =
         tag(value(stack.version.as_ref()).unwrap_or_else(|| crate::version::default_line("java")));
     let manager = value(stack.package_manager.as_ref()).unwrap_or("maven");
@@ -31,7 +31,7 @@ pub(crate) fn server(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines) {
     } else {
         ""
     };
-    lines.add(format!("RUN {cache} {chmod}{build}"));
+    lines.run(&cache, &format!("{chmod}{build}"));
     let is_jar = jar.ends_with(".jar") || jar.ends_with(".war");
     let collect = if jar.contains("quarkus-app") {
         let folder = jar.rsplit_once('/').map_or(jar, |(folder, _)| folder);

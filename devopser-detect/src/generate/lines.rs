@@ -1,16 +1,45 @@
 //! A Dockerfile as it grows, line by line.
 
-/// The lines of a Dockerfile.
-#[derive(Debug, Default)]
-pub(crate) struct Lines(Vec<String>);
+use std::collections::{BTreeMap, BTreeSet};
 
-impl Lines {
-    pub(crate) fn new() -> Self {
-        Self::default()
+use devopser_core::id::EnvName;
+use devopser_core::{Error, Result};
+
+use super::{GenerateOptions, inputs};
+
+/// The lines of a Dockerfile.
+#[derive(Debug)]
+pub(crate) struct Lines<'o> {
+    lines: Vec<String>,
+    /// Names that the repository's own commands are handed.
+    build_env: &'o BTreeSet<EnvName>,
+    build_secrets: &'o BTreeSet<EnvName>,
+    /// What `ENV` sets, for each named stage.
+    stages: BTreeMap<String, BTreeSet<String>>,
+    /// The stage that is written now: its name, what `ENV` sets in it, and whether its `ARG` lines stand.
+    name: Option<String>,
+    set: BTreeSet<String>,
+    has_args: bool,
+    /// The first name that is both handed over and set by the file.
+    clash: Option<Error>,
+}
+
+impl<'o> Lines<'o> {
+    pub(crate) fn new(options: &'o GenerateOptions) -> Self {
+        Self {
+            lines: Vec::new(),
+            build_env: &options.build_env,
+            build_secrets: &options.build_secrets,
+            stages: BTreeMap::new(),
+            name: None,
+            set: BTreeSet::new(),
+            has_args: false,
+            clash: None,
+        }
     }
 
     pub(crate) fn add(&mut self, line: impl Into<String>) -> &mut Self {
-        self.0.push(line.into());
+        self.lines.push(line.into());
         self
     }
 
@@ -20,12 +49,86 @@ impl Lines {
 
     /// A new stage, set off by an empty line.
     pub(crate) fn stage(&mut self, image: &str, name: Option<&str>) -> &mut Self {
-        if !self.0.is_empty() {
+        if !self.lines.is_empty() {
             self.add("");
         }
+        let set = std::mem::take(&mut self.set);
+        if let Some(ended) = self.name.take() {
+            self.stages.insert(ended, set);
+        }
+        self.name = name.map(str::to_owned);
+        self.set = self.stages.get(image).cloned().unwrap_or_default();
+        self.has_args = false;
         match name {
             Some(name) => self.add(format!("FROM {image} AS {name}")),
             None => self.add(format!("FROM {image}")),
+        }
+    }
+
+    /// A command of the repository's own: it sees the build's variables and secrets. The variables are declared once in a
+    /// stage, as late as can be, so that a new value leaves the layers before as they are. A secret is mounted for this one
+    /// command; it is in no layer, and without it the build ends here.
+    pub(crate) fn run(&mut self, mounts: &str, command: &str) -> &mut Self {
+        let (variables, secrets) = (self.build_env, self.build_secrets);
+        if !self.has_args {
+            self.has_args = true;
+            for name in variables.iter().filter(|name| inputs::needs_arg(name)) {
+                self.add(format!("ARG {name}"));
+            }
+            self.note_clash();
+        }
+        let mut line = String::from("RUN ");
+        let mounts = mounts.split(' ').filter(|mount| !mount.is_empty());
+        mounts.for_each(|mount| line.push_str(&format!("{mount} ")));
+        if secrets.is_empty() {
+            line.push_str(command);
+            return self.add(line);
+        }
+        // Read for everyone: the command may run as a user without rights. Not every frontend can set variables itself.
+        for name in secrets {
+            line.push_str(&format!(
+                "--mount=type=secret,id={name},mode=0444,required=true "
+            ));
+        }
+        for name in secrets {
+            line.push_str(&format!(
+                "\\\n    {name}=\"$(cat /run/secrets/{name})\" || exit 1; export {name}; "
+            ));
+        }
+        line.push_str("\\\n    ");
+        line.push_str(command.trim_start_matches("\\\n").trim_start());
+        self.add(line)
+    }
+
+    /// Assignments before a command, each with `separator` behind it, without those that the caller makes.
+    pub(crate) fn assigned<'a>(
+        &self,
+        pairs: impl IntoIterator<Item = (&'a str, &'a str)>,
+        separator: &str,
+    ) -> String {
+        pairs
+            .into_iter()
+            .filter(|(name, _)| !self.is_given(name))
+            .map(|(name, value)| format!("{name}={}{separator}", quoted(value)))
+            .collect()
+    }
+
+    /// Whether the caller hands a variable or secret of that name to the build.
+    pub(crate) fn is_given(&self, name: &str) -> bool {
+        let given = |names: &BTreeSet<EnvName>| names.iter().any(|given| given.as_str() == name);
+        given(self.build_env) || given(self.build_secrets)
+    }
+
+    fn note_clash(&mut self) {
+        let both = [
+            ("build_env", self.build_env),
+            ("build_secrets", self.build_secrets),
+        ];
+        for (field, names) in both {
+            let found = names.iter().find(|name| self.set.contains(name.as_str()));
+            if let (Some(name), None) = (found, &self.clash) {
+                self.clash = Some(inputs::clash(field, name.as_str()));
+            }
         }
     }
 
@@ -34,13 +137,19 @@ impl Lines {
         &mut self,
         pairs: impl IntoIterator<Item = (&'a str, &'a str)>,
     ) -> &mut Self {
+        let pairs: Vec<(&str, &str)> = pairs.into_iter().collect();
+        if pairs.is_empty() {
+            return self;
+        }
+        self.set
+            .extend(pairs.iter().map(|(name, _)| (*name).to_owned()));
+        if self.has_args {
+            self.note_clash();
+        }
         let pairs: Vec<String> = pairs
             .into_iter()
             .map(|(name, value)| format!("{name}={}", quoted(value)))
             .collect();
-        if pairs.is_empty() {
-            return self;
-        }
         self.add(format!("ENV {}", pairs.join(" \\\n    ")))
     }
 
@@ -91,10 +200,14 @@ impl Lines {
         self.add("RUN groupadd --system --gid 10001 app && useradd --system --uid 10001 --gid app --home-dir /app app && mkdir -p /app && chown app:app /app")
     }
 
-    pub(crate) fn finish(self) -> String {
-        let mut text = self.0.join("\n");
+    /// The text.
+    pub(crate) fn finish(self) -> Result<String> {
+        if let Some(clash) = self.clash {
+            return Err(clash);
+        }
+        let mut text = self.lines.join("\n");
         text.push('\n');
-        text
+        Ok(text)
     }
 }
 
@@ -183,6 +296,72 @@ pub(crate) fn tag(version: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn options(variables: &[&str], secrets: &[&str]) -> GenerateOptions {
+        let names = |names: &[&str]| {
+            let names = names.iter().map(|name| EnvName::new(*name).unwrap());
+            names.collect()
+        };
+        GenerateOptions {
+            build_env: names(variables),
+            build_secrets: names(secrets),
+            ..GenerateOptions::default()
+        }
+    }
+
+    #[test]
+    fn own_commands_see_what_the_build_is_handed() {
+        let options = options(&["MODE", "https_proxy"], &["KEY", "TOKEN"]);
+        let mut lines = Lines::new(&options);
+        lines.stage("node", Some("base")).add("RUN apt");
+        lines.stage("base", None).add("COPY . .");
+        lines.run("--mount=type=cache,target=/c", "npm ci");
+        lines.run("", "\\\n    npm run build");
+        assert_eq!(
+            lines.finish().unwrap(),
+            concat!(
+                "FROM node AS base\nRUN apt\n\nFROM base\nCOPY . .\nARG MODE\n",
+                "RUN --mount=type=cache,target=/c --mount=type=secret,id=KEY,mode=0444,required=true ",
+                "--mount=type=secret,id=TOKEN,mode=0444,required=true ",
+                "\\\n    KEY=\"$(cat /run/secrets/KEY)\" || exit 1; export KEY; ",
+                "\\\n    TOKEN=\"$(cat /run/secrets/TOKEN)\" || exit 1; export TOKEN; ",
+                "\\\n    npm ci\n",
+                "RUN --mount=type=secret,id=KEY,mode=0444,required=true ",
+                "--mount=type=secret,id=TOKEN,mode=0444,required=true ",
+                "\\\n    KEY=\"$(cat /run/secrets/KEY)\" || exit 1; export KEY; ",
+                "\\\n    TOKEN=\"$(cat /run/secrets/TOKEN)\" || exit 1; export TOKEN; ",
+                "\\\n    npm run build\n",
+            )
+        );
+    }
+
+    #[test]
+    fn a_name_that_the_stage_sets_itself_is_refused() {
+        let options = options(&["MODE"], &[]);
+        let clashes = |write: &dyn Fn(&mut Lines<'_>)| {
+            let mut lines = Lines::new(&options);
+            write(&mut lines);
+            lines.finish().err().map(|error| error.to_string())
+        };
+        let before = clashes(&|lines| {
+            lines.stage("a", None).env([("MODE", "x")]).run("", "b");
+        });
+        assert!(before.unwrap().contains("build_env"));
+        let after = clashes(&|lines| {
+            lines.stage("a", None).run("", "b").env([("MODE", "x")]);
+        });
+        assert!(after.is_some());
+        let inherited = clashes(&|lines| {
+            lines.stage("a", Some("base")).env([("MODE", "x")]);
+            lines.stage("base", None).run("", "b");
+        });
+        assert!(inherited.is_some());
+        let elsewhere = clashes(&|lines| {
+            lines.stage("a", Some("build")).run("", "b");
+            lines.stage("a", None).env([("MODE", "x")]);
+        });
+        assert_eq!(elsewhere, None);
+    }
 
     #[test]
     fn commands_become_exec_form() {

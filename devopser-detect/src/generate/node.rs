@@ -7,7 +7,7 @@ use super::lines::{Lines, exec, exec_after, json, tag};
 use super::{Plan, hint, no_start, site, value};
 
 /// A site that Node.js builds and nginx serves.
-pub(crate) fn site(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines) {
+pub(crate) fn site(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines<'_>) {
     base(stack, plan, lines);
     lines.stage("base", Some("build"));
     install(stack, plan, lines, false);
@@ -33,18 +33,18 @@ pub(super) fn programs(stack: &Detection) -> String {
 }
 
 /// What the workspace builds before its member; from here on the member's folder is the one that commands run in.
-pub(super) fn before_member(stack: &Detection, lines: &mut Lines) {
+pub(super) fn before_member(stack: &Detection, lines: &mut Lines<'_>) {
     if hint(stack, "folder").is_none() {
         return;
     }
     for command in hint(stack, "builds-first").unwrap_or_default().lines() {
-        lines.add(format!("RUN {command}"));
+        lines.run("", command);
     }
     lines.add(format!("WORKDIR {}", folder(stack)));
 }
 
 /// A server.
-pub(crate) fn server(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines) -> Result<()> {
+pub(crate) fn server(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines<'_>) -> Result<()> {
     let start = value(stack.start_command.as_ref()).ok_or_else(|| {
         no_start(
             stack,
@@ -99,7 +99,7 @@ pub(crate) fn server(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines) -> R
 }
 
 /// The stages that the others stand on: the runtime, and with it the package manager.
-fn base(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines) {
+fn base(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines<'_>) {
     let version =
         value(stack.version.as_ref()).unwrap_or_else(|| crate::version::default_line("node"));
     lines.stage(
@@ -158,7 +158,7 @@ fn manager(stack: &Detection) -> &str {
 }
 
 /// The layer of the dependencies: rebuilt when the manifests change, not with every source file.
-fn install(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines, production: bool) {
+fn install(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines<'_>, production: bool) {
     let files = hint(stack, "files").unwrap_or("package.json");
     if hint(stack, "install-needs-source").is_some() {
         lines.add("COPY . .");
@@ -186,33 +186,29 @@ fn install(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines, production: bo
         ),
         (_, false) => ("/root/.npm", format!("{base} --no-audit --no-fund")),
     };
-    lines.add(format!(
-        "RUN {} {command}",
-        plan.cache(manager(stack), cache)
-    ));
+    lines.run(&plan.cache(manager(stack), cache), &command);
 }
 
-fn prisma(stack: &Detection, lines: &mut Lines) {
+fn prisma(stack: &Detection, lines: &mut Lines<'_>) {
     let generated =
         value(stack.build_command.as_ref()).is_some_and(|build| build.contains("prisma"));
     if hint(stack, "prisma").is_some() && !generated {
-        lines.add("RUN npx prisma generate");
+        lines.run("", "npx prisma generate");
     }
 }
 
-fn build(stack: &Detection, lines: &mut Lines) {
-    if !stack.build_env.is_empty() {
-        lines.env(
-            stack
-                .build_env
-                .iter()
-                .map(|(name, value)| (name.as_str(), value.as_str())),
-        );
-    }
+fn build(stack: &Detection, lines: &mut Lines<'_>) {
+    let found: Vec<(&str, &str)> = stack
+        .build_env
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()))
+        .filter(|(name, _)| !lines.is_given(name))
+        .collect();
+    lines.env(found);
     if let Some(command) = hint(stack, "builds-above") {
-        lines.add(format!("RUN cd /app && {command}"));
+        lines.run("", &format!("cd /app && {command}"));
     } else if let Some(command) = value(stack.build_command.as_ref()) {
-        lines.add(format!("RUN {command}"));
+        lines.run("", command);
     }
 }
 
@@ -222,24 +218,31 @@ fn keeps_dev(stack: &Detection) -> bool {
 }
 
 /// Leaves the dependencies of production only.
-fn prune(stack: &Detection, lines: &mut Lines) {
+fn prune(stack: &Detection, lines: &mut Lines<'_>) {
     match manager(stack) {
-        "pnpm" => lines.add("RUN CI=true pnpm prune --prod --ignore-scripts"),
+        "pnpm" => {
+            let ci = lines.assigned([("CI", "true")], " ");
+            lines.run("", &format!("{ci}pnpm prune --prod --ignore-scripts"))
+        }
         "yarn"
             if !value(stack.install_command.as_ref())
                 .is_some_and(|command| command.contains("immutable")) =>
         {
-            lines.add(
-                "RUN yarn install --production --ignore-scripts --prefer-offline --frozen-lockfile",
+            lines.run(
+                "",
+                "yarn install --production --ignore-scripts --prefer-offline --frozen-lockfile",
             )
         }
         "yarn" => lines,
-        "bun" => lines.add("RUN rm -rf node_modules && bun install --production --ignore-scripts"),
-        _ => lines.add("RUN npm prune --omit=dev --no-audit --no-fund"),
+        "bun" => lines.run(
+            "",
+            "rm -rf node_modules && bun install --production --ignore-scripts",
+        ),
+        _ => lines.run("", "npm prune --omit=dev --no-audit --no-fund"),
     };
 }
 
-fn copy(stack: &Detection, standalone: bool, lines: &mut Lines) {
+fn copy(stack: &Detection, standalone: bool, lines: &mut Lines<'_>) {
     let from = folder(stack);
     let to = hint(stack, "folder").map_or_else(String::new, |folder| format!("{folder}/"));
     if standalone {
@@ -262,7 +265,7 @@ fn copy(stack: &Detection, standalone: bool, lines: &mut Lines) {
     }
 }
 
-fn health(plan: &Plan<'_>, lines: &mut Lines) {
+fn health(plan: &Plan<'_>, lines: &mut Lines<'_>) {
     let script = format!(
         "require('http').get({{host:'127.0.0.1',port:process.env.PORT,path:'{}',timeout:4000}},r=>process.exit(r.statusCode<500?0:1)).on('error',()=>process.exit(1))",
         plan.health_path()
@@ -279,7 +282,7 @@ fn needs_manager(stack: &Detection, start: &str) -> bool {
 }
 
 /// The program itself, not a package manager around it, so that signals reach it.
-fn command(stack: &Detection, plan: &Plan<'_>, start: &str, lines: &mut Lines) {
+fn command(stack: &Detection, plan: &Plan<'_>, start: &str, lines: &mut Lines<'_>) {
     let line = match hint(stack, "standalone") {
         Some(_) => "node server.js",
         None => hint(stack, "start").unwrap_or(start),

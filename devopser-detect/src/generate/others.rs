@@ -7,7 +7,7 @@ use super::lines::{Lines, exec, tag};
 use super::{Plan, hint, no_start, site, value};
 
 /// A site generator that is a program of its own, and nginx.
-pub(crate) fn site_generator(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines) {
+pub(crate) fn site_generator(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines<'_>) {
     let framework = value(stack.framework.as_ref()).unwrap_or_default();
     match framework {
         "mkdocs" | "pelican" => {
@@ -17,7 +17,10 @@ pub(crate) fn site_generator(stack: &Detection, plan: &Plan<'_>, lines: &mut Lin
             } else {
                 "pelican markdown"
             };
-            lines.add("WORKDIR /app").add("COPY . .").add(format!("RUN {} if [ -f requirements.txt ]; then pip install -r requirements.txt; fi; pip install {with}", plan.cache("pip", "/root/.cache/pip")));
+            lines.add("WORKDIR /app").add("COPY . .").run(
+                &plan.cache("pip", "/root/.cache/pip"),
+                &format!("if [ -f requirements.txt ]; then pip install -r requirements.txt; fi; pip install {with}"),
+            );
         }
         "jekyll" => {
             lines.stage(&plan.image("ruby:3.3-slim"), Some("build"));
@@ -50,16 +53,13 @@ pub(crate) fn site_generator(stack: &Detection, plan: &Plan<'_>, lines: &mut Lin
             lines.add("WORKDIR /app").add("COPY . .");
         }
     }
-    lines.add(format!(
-        "RUN {}",
-        value(stack.build_command.as_ref()).unwrap_or("true")
-    ));
+    lines.run("", value(stack.build_command.as_ref()).unwrap_or("true"));
     let output = value(stack.output_dir.as_ref()).unwrap_or("public");
     site::serve(stack, plan, lines, &format!("/app/{output}"), Some("build"));
 }
 
 /// .NET (<https://learn.microsoft.com/dotnet/core/docker/build-container>).
-pub(crate) fn dotnet(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines) -> Result<()> {
+pub(crate) fn dotnet(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines<'_>) -> Result<()> {
     let project =
         hint(stack, "project").ok_or_else(|| no_start(stack, "no project file was found"))?;
     let assembly = hint(stack, "assembly").unwrap_or("app");
@@ -74,10 +74,10 @@ pub(crate) fn dotnet(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines) -> R
     if let Some(folder) = hint(stack, "folder") {
         lines.add(format!("WORKDIR /src/{folder}"));
     }
-    lines.add(format!(
-        "RUN {} dotnet publish \"{project}\" -c Release -o /out",
-        plan.cache("nuget", "/root/.nuget/packages")
-    ));
+    lines.run(
+        &plan.cache("nuget", "/root/.nuget/packages"),
+        &format!("dotnet publish \"{project}\" -c Release -o /out"),
+    );
     if stack.is_static.as_ref().is_some_and(|fact| fact.value) {
         site::serve(stack, plan, lines, "/out/wwwroot", Some("build"));
         return Ok(());
@@ -108,7 +108,7 @@ pub(crate) fn dotnet(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines) -> R
 }
 
 /// Elixir as a release (<https://hexdocs.pm/phoenix/releases.html>).
-pub(crate) fn elixir(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines) {
+pub(crate) fn elixir(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines<'_>) {
     let version = tag(
         value(stack.version.as_ref()).unwrap_or_else(|| crate::version::default_line("elixir"))
     );
@@ -124,11 +124,11 @@ pub(crate) fn elixir(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines) {
     lines
         .add("RUN mix local.hex --force && mix local.rebar --force")
         .add("COPY . .")
-        .add("RUN mix deps.get --only prod && mix deps.compile");
-    lines.add(format!(
-        "RUN {}",
-        value(stack.build_command.as_ref()).unwrap_or("mix release")
-    ));
+        .run("", "mix deps.get --only prod && mix deps.compile")
+        .run(
+            "",
+            value(stack.build_command.as_ref()).unwrap_or("mix release"),
+        );
     lines.stage(&plan.image(&format!("elixir:{version}-slim")), None);
     let port = plan.port.to_string();
     lines

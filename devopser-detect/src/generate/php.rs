@@ -62,7 +62,7 @@ const EXTENSIONS: &[(&str, &str)] = &[
 ];
 
 /// Copies the sources and installs what `composer.json` names: as a layer of its own where that file is in the root.
-fn sources(stack: &Detection, composer: bool, lines: &mut Lines) {
+fn sources(stack: &Detection, composer: bool, lines: &mut Lines<'_>) {
     if !composer {
         copy(stack, lines);
         lines.add("USER www-data");
@@ -72,30 +72,31 @@ fn sources(stack: &Detection, composer: bool, lines: &mut Lines) {
     if let Some(folder) = hint(stack, "composer") {
         copy(stack, lines);
         lines.add("USER www-data");
-        lines.add(format!("RUN composer install --working-dir={folder} --no-dev --optimize-autoloader --no-interaction --prefer-dist"));
+        lines.run("", &format!("composer install --working-dir={folder} --no-dev --optimize-autoloader --no-interaction --prefer-dist"));
         return;
     }
     lines.add("COPY --chown=www-data:www-data composer.json composer.loc[k] ./");
     lines.add("USER www-data");
-    lines.add(
-        "RUN composer install --no-dev --no-scripts --no-autoloader --no-interaction --prefer-dist",
+    lines.run(
+        "",
+        "composer install --no-dev --no-scripts --no-autoloader --no-interaction --prefer-dist",
     );
     copy(stack, lines);
-    lines.add("RUN composer dump-autoload --no-dev --optimize");
+    lines.run("", "composer dump-autoload --no-dev --optimize");
 }
 
 /// A site behind Apache.
-pub(crate) fn server(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines) {
+pub(crate) fn server(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines<'_>) {
     let version =
         value(stack.version.as_ref()).unwrap_or_else(|| crate::version::default_line("php"));
     let image = plan.image(&format!("php:{}-apache", tag(version)));
     let composer = value(stack.package_manager.as_ref()) == Some("composer");
     if hint(stack, "assets").is_some() {
         lines.stage(&plan.image("node:22-slim"), Some("assets"));
-        lines.add("WORKDIR /app").add("COPY . .").add(format!(
-            "RUN {} npm install --no-audit --no-fund && npm run build && rm -rf node_modules",
-            plan.cache("npm", "/root/.npm")
-        ));
+        lines.add("WORKDIR /app").add("COPY . .").run(
+            &plan.cache("npm", "/root/.npm"),
+            "npm install --no-audit --no-fund && npm run build && rm -rf node_modules",
+        );
     }
     lines.stage(&image, None);
     extensions(stack, lines);
@@ -136,7 +137,7 @@ pub(crate) fn server(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines) {
     lines.command(&words);
 }
 
-fn copy(stack: &Detection, lines: &mut Lines) {
+fn copy(stack: &Detection, lines: &mut Lines<'_>) {
     if hint(stack, "assets").is_some() {
         lines.add("COPY --from=assets --chown=www-data:www-data /app ./");
     } else {
@@ -145,7 +146,7 @@ fn copy(stack: &Detection, lines: &mut Lines) {
 }
 
 /// What the manifest asks for and what the databases need; only where the image has the official installer.
-fn extensions(stack: &Detection, lines: &mut Lines) {
+fn extensions(stack: &Detection, lines: &mut Lines<'_>) {
     let mut wanted: Vec<&str> = hint(stack, "extensions")
         .unwrap_or_default()
         .split(' ')
@@ -192,7 +193,7 @@ fn extensions(stack: &Detection, lines: &mut Lines) {
     ));
 }
 
-fn health(plan: &Plan<'_>, lines: &mut Lines) {
+fn health(plan: &Plan<'_>, lines: &mut Lines<'_>) {
     let script = format!(
         "$c=stream_context_create(['http'=>['ignore_errors'=>true,'follow_location'=>0,'timeout'=>4]]);$r=@file_get_contents('http://127.0.0.1:'.getenv('PORT').'{}',false,$c);exit($r!==false&&(int)explode(' ',$http_response_header[0])[1]<500?0:1);",
         plan.health_path()

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use devopser_core::Result;
 use devopser_core::model::report::Detection;
 
-use super::lines::{Lines, exec, exec_after, quoted, tag};
+use super::lines::{Lines, exec, exec_after, tag};
 use super::{Plan, databases, hint, no_start, system, value};
 
 /// A server.
-pub(crate) fn server(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines) -> Result<()> {
+pub(crate) fn server(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines<'_>) -> Result<()> {
     let start = value(stack.start_command.as_ref()).ok_or_else(|| {
         no_start(
             stack,
@@ -83,23 +83,23 @@ fn words(stack: &Detection, plan: &Plan<'_>, start: &str) -> Vec<String> {
 }
 
 /// What is built with the sources in place, as the user that runs them.
-fn build(stack: &Detection, lines: &mut Lines) {
+fn build(stack: &Detection, lines: &mut Lines<'_>) {
     let Some(build) = value(stack.build_command.as_ref()) else {
         return;
     };
     if !build.contains(COLLECT) {
-        lines.add(format!("RUN {build}"));
+        lines.run("", build);
         return;
     }
     lines.comment("Settings may read what only the running app has: placeholders stand for it here. Where that does not do, it runs at the start.");
-    let mut parts: Vec<String> = placeholders(stack)
-        .into_iter()
-        .map(|(name, value)| format!("{name}={}", quoted(&value)))
-        .collect();
-    parts.push(format!(
-        "{build} || {{ echo \"collectstatic failed in the build; it runs again at the start\"; touch {COLLECT_LATER}; }}"
+    let placeholders = placeholders(stack);
+    let placeholders = placeholders
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()));
+    let placeholders = lines.assigned(placeholders, " \\\n    ");
+    lines.run("", &format!(
+        "{placeholders}{build} || {{ echo \"collectstatic failed in the build; it runs again at the start\"; touch {COLLECT_LATER}; }}"
     ));
-    lines.add(format!("RUN {}", parts.join(" \\\n    ")));
 }
 
 /// The command of Django's static files (<https://docs.djangoproject.com/en/stable/ref/contrib/staticfiles/#collectstatic>).
@@ -160,18 +160,21 @@ fn release(stack: &Detection) -> Option<String> {
     hint(stack, "django").map(|_| format!("python {manage} migrate --noinput"))
 }
 
-fn install(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines) {
+fn install(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines<'_>) {
     let extra = hint(stack, "extra");
-    let pip = format!("RUN {}", plan.cache("pip", "/root/.cache/pip"));
+    let pip = plan.cache("pip", "/root/.cache/pip");
     let files = hint(stack, "files").unwrap_or("requirements.txt");
-    let with_extra = |lines: &mut Lines, command: &str| {
+    let with_extra = |lines: &mut Lines<'_>, command: &str| {
         if let Some(extra) = extra {
-            lines.add(format!("{pip} {command} {extra}"));
+            lines.run(&pip, &format!("{command} {extra}"));
         }
     };
     let manager = value(stack.package_manager.as_ref());
     if manager.is_some() && manager != Some("pip") {
-        lines.add(format!("{pip} pip install {}", manager.unwrap_or_default()));
+        lines.add(format!(
+            "RUN {pip} pip install {}",
+            manager.unwrap_or_default()
+        ));
     }
     lines.add("RUN python -m venv /opt/venv");
     if hint(stack, "install-needs-source").is_some() {
@@ -181,36 +184,49 @@ fn install(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines) {
     }
     match manager {
         Some("uv") => {
-            let locked = if value(stack.install_command.as_ref())
-                .is_some_and(|command| command.contains("--locked"))
-            {
-                "--locked "
-            } else {
-                ""
-            };
-            lines.add(format!("RUN {} UV_LINK_MODE=copy uv sync {locked}--active --no-dev --no-install-project --no-python-downloads", plan.cache("uv", "/root/.cache/uv")));
+            uv(stack, plan, lines);
             with_extra(lines, "uv pip install");
         }
         Some("poetry") => {
-            lines.add(format!(
-                "RUN {} poetry install --only main --no-root --no-interaction",
-                plan.cache("poetry", "/root/.cache/pypoetry")
-            ));
+            lines.run(
+                &plan.cache("poetry", "/root/.cache/pypoetry"),
+                "poetry install --only main --no-root --no-interaction",
+            );
             with_extra(lines, "/opt/venv/bin/pip install");
         }
         Some("pdm") => {
-            lines.add(format!("{pip} pdm export --prod --without-hashes -o /tmp/requirements.txt && /opt/venv/bin/pip install -r /tmp/requirements.txt {}", extra.unwrap_or_default()).trim_end());
+            lines.run(&pip, format!("pdm export --prod --without-hashes -o /tmp/requirements.txt && /opt/venv/bin/pip install -r /tmp/requirements.txt {}", extra.unwrap_or_default()).trim_end());
         }
         Some("pipenv") => {
             let command = value(stack.install_command.as_ref()).unwrap_or("pipenv install");
-            lines.add(format!("{pip} {command}"));
+            lines.run(&pip, command);
             with_extra(lines, "/opt/venv/bin/pip install");
         }
         Some(_) => {
             let command =
                 value(stack.install_command.as_ref()).unwrap_or("pip install -r requirements.txt");
-            lines.add(format!("{pip} {command} {}", extra.unwrap_or_default()).trim_end());
+            lines.run(
+                &pip,
+                format!("{command} {}", extra.unwrap_or_default()).trim_end(),
+            );
         }
         None => with_extra(lines, "pip install"),
     }
+}
+
+fn uv(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines<'_>) {
+    let locked = if value(stack.install_command.as_ref())
+        .is_some_and(|command| command.contains("--locked"))
+    {
+        "--locked "
+    } else {
+        ""
+    };
+    let link = lines.assigned([("UV_LINK_MODE", "copy")], " ");
+    lines.run(
+        &plan.cache("uv", "/root/.cache/uv"),
+        &format!(
+            "{link}uv sync {locked}--active --no-dev --no-install-project --no-python-downloads"
+        ),
+    );
 }

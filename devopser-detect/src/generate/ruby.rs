@@ -7,25 +7,13 @@ use super::lines::{Lines, exec, exec_after, tag};
 use super::{Plan, hint, no_start, site, system, value};
 
 /// A server.
-pub(crate) fn server(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines) -> Result<()> {
+pub(crate) fn server(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines<'_>) -> Result<()> {
     let start = value(stack.start_command.as_ref())
         .ok_or_else(|| no_start(stack, "add a config.ru, or a Procfile with a web process"))?;
     let port = plan.port.to_string();
     let rails = hint(stack, "rails").is_some();
     base(stack, plan, lines);
-    lines.add("COPY . .");
-    if rails {
-        lines.add("RUN bundle exec bootsnap precompile app/ lib/ 2>/dev/null || true");
-    }
-    if let Some(build) = value(stack.build_command.as_ref()) {
-        if hint(stack, "node").is_some() {
-            lines.apt(&["nodejs", "npm"]);
-            lines.add("RUN npm install --no-audit --no-fund");
-        }
-        lines.add(format!(
-            "RUN SECRET_KEY_BASE_DUMMY=1 SECRET_KEY_BASE=build RAILS_ENV=production {build}"
-        ));
-    }
+    build(stack, rails, lines);
     lines.stage(&image(stack, plan), None);
     lines.apt(&system(stack, "run:"));
     let mut env = vec![
@@ -66,14 +54,40 @@ pub(crate) fn server(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines) -> R
     Ok(())
 }
 
+/// What is built with the sources in place.
+fn build(stack: &Detection, rails: bool, lines: &mut Lines<'_>) {
+    lines.add("COPY . .");
+    if rails {
+        lines.run(
+            "",
+            "bundle exec bootsnap precompile app/ lib/ 2>/dev/null || true",
+        );
+    }
+    if let Some(build) = value(stack.build_command.as_ref()) {
+        if hint(stack, "node").is_some() {
+            lines.apt(&["nodejs", "npm"]);
+            lines.run("", "npm install --no-audit --no-fund");
+        }
+        let dummies = lines.assigned(
+            [
+                ("SECRET_KEY_BASE_DUMMY", "1"),
+                ("SECRET_KEY_BASE", "build"),
+                ("RAILS_ENV", "production"),
+            ],
+            " ",
+        );
+        lines.run("", &format!("{dummies}{build}"));
+    }
+}
+
 /// A site that Ruby builds and nginx serves.
-pub(crate) fn site(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines) {
+pub(crate) fn site(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines<'_>) {
     base(stack, plan, lines);
     lines.add("COPY . .");
-    lines.add(format!(
-        "RUN {}",
-        value(stack.build_command.as_ref()).unwrap_or("bundle exec jekyll build")
-    ));
+    lines.run(
+        "",
+        value(stack.build_command.as_ref()).unwrap_or("bundle exec jekyll build"),
+    );
     let output = value(stack.output_dir.as_ref()).unwrap_or("_site");
     site::serve(stack, plan, lines, &format!("/app/{output}"), Some("build"));
 }
@@ -84,7 +98,7 @@ fn image(stack: &Detection, plan: &Plan<'_>) -> String {
     plan.image(&format!("ruby:{}-slim", tag(version)))
 }
 
-fn base(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines) {
+fn base(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines<'_>) {
     lines.stage(&image(stack, plan), Some("build"));
     let mut packages = vec!["build-essential", "git", "libyaml-dev", "pkg-config"];
     packages.extend(system(stack, "build:"));
@@ -98,6 +112,6 @@ fn base(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines) {
         // A glob may match nothing; .ruby-version is read by Gemfiles that say `ruby file:`.
         lines
             .add("COPY Gemfile Gemfile.loc[k] .ruby-versio[n] ./")
-            .add("RUN bundle install");
+            .run("", "bundle install");
     }
 }

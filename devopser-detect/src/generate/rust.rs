@@ -7,7 +7,7 @@ use super::lines::{Lines, exec, tag};
 use super::{Plan, hint, no_start, system, value};
 
 /// A server.
-pub(crate) fn server(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines) -> Result<()> {
+pub(crate) fn server(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines<'_>) -> Result<()> {
     let binary = hint(stack, "binary").ok_or_else(|| {
         no_start(
             stack,
@@ -29,12 +29,15 @@ pub(crate) fn server(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines) -> R
     // Cargo decides by file times, which a build context does not keep; so every source is new, what was built
     // from dependencies is not.
     let enter = hint(stack, "folder").map_or_else(String::new, |folder| format!("cd {folder} && "));
-    lines.add(format!(
-        "RUN {} {} \\\n    find . -path ./target -prune -o -type f -exec touch {{}} + && {enter}{build} && mkdir -p /out && {}",
-        plan.cache("cargo", "/usr/local/cargo/registry"),
-        plan.cache("target", "/src/target"),
-        made.collect,
-    ));
+    let registry = plan.cache("cargo", "/usr/local/cargo/registry");
+    let target = plan.cache("target", "/src/target");
+    lines.run(
+        &format!("{registry} {target}"),
+        &format!(
+            "\\\n    find . -path ./target -prune -o -type f -exec touch {{}} + && {enter}{build} && mkdir -p /out && {}",
+            made.collect
+        ),
+    );
     lines.stage(&plan.image("debian:trixie-slim"), None);
     lines.apt(&system(stack, "run:"));
     let port = plan.port.to_string();

@@ -58,7 +58,7 @@ http {
 ";
 
 /// A folder of the repository, as it is.
-pub(crate) fn plain(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines) {
+pub(crate) fn plain(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines<'_>) {
     let folder = value(stack.output_dir.as_ref()).unwrap_or(".");
     serve(stack, plan, lines, folder, None);
 }
@@ -76,7 +76,7 @@ pub fn is_single_page(stack: &Detection) -> bool {
 pub(crate) fn serve(
     stack: &Detection,
     plan: &Plan<'_>,
-    lines: &mut Lines,
+    lines: &mut Lines<'_>,
     folder: &str,
     from: Option<&str>,
 ) {
