@@ -2,9 +2,10 @@
 
 mod compose;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use devopser_core::id::EnvName;
 use devopser_core::model::container::ContainerOptions;
 use devopser_core::model::plan::{BuildPlan, DeploySpec, ImageOptions, Plan};
 use devopser_core::model::report::{Database, Detection, Finding, Report};
@@ -36,6 +37,7 @@ impl Planner for StackPlanner {
             ));
         }
         refuse_steering(spec)?;
+        refuse_twice(spec)?;
         let root = spec.root.as_deref().unwrap_or_default();
         let mut report = detect_folder_at(source, root)?;
         apply_overrides(&mut report, spec);
@@ -101,6 +103,8 @@ fn docker_plan(source: &Path, spec: &DeploySpec, report: Report) -> Result<Plan>
         cache_scope: format!("{}-{}", spec.target.tenant, spec.target.app),
         port: spec.app_port,
         health_path: spec.health.path.clone().unwrap_or_else(|| "/".into()),
+        build_env: build_names(spec)?,
+        build_secrets: spec.build_secrets.keys().cloned().collect(),
         use_own_dockerfile: spec.own_dockerfile,
         ..GenerateOptions::default()
     };
@@ -333,6 +337,30 @@ fn refuse_steering(spec: &DeploySpec) -> Result<()> {
             format!("{name} steers the builder, and is not the source's to set"),
         )
         .with_remedy("Leave it out.")),
+    }
+}
+
+/// The names of the build's variables.
+fn build_names(spec: &DeploySpec) -> Result<BTreeSet<EnvName>> {
+    let names = spec.build_env.keys().map(|name| {
+        EnvName::new(name.as_str()).map_err(|error| {
+            Error::invalid("build_env", format!("{name:?} is no variable's name"))
+                .with_source(error)
+        })
+    });
+    names.collect()
+}
+
+/// A secret that is a plain value as well would end up in the image after all.
+fn refuse_twice(spec: &DeploySpec) -> Result<()> {
+    let names = build_names(spec)?;
+    match spec.build_secrets.keys().find(|name| names.contains(name)) {
+        None => Ok(()),
+        Some(name) => Err(Error::invalid(
+            "build_secrets",
+            format!("{name} is a variable of the build as well, whose value stays in the image"),
+        )
+        .with_remedy("Hand it over as one of the two.")),
     }
 }
 

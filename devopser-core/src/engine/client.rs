@@ -428,6 +428,29 @@ impl Engine {
         Ok(reference)
     }
 
+    /// Puts a secret of an app's builds into the vault and returns the reference that
+    /// [`DeploySpec::build_secrets`](crate::model::plan::DeploySpec) takes. It is apart from a secret of the running app
+    /// with the same name, and goes with the app.
+    ///
+    /// # Errors
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) for a name that is no variable's; else what the store says.
+    pub async fn put_build_secret(
+        &self,
+        target: &Target,
+        name: &str,
+        secret: &Secret,
+    ) -> Result<SecretRef> {
+        let name = crate::id::EnvName::new(name)?;
+        let reference = SecretRef(format!(
+            "{}/{}/build/{name}",
+            target.app, target.environment
+        ));
+        vault(&self.shared, &target.tenant)
+            .put(&reference, secret)
+            .await?;
+        Ok(reference)
+    }
+
     /// The worker that holds the lease now, in whatever process.
     ///
     /// # Errors

@@ -90,11 +90,12 @@ impl Progress for EventWriter {
         };
         let line = match count {
             ..MOST_LINES => {
-                let cut = line
-                    .char_indices()
-                    .nth(LONGEST_LINE)
-                    .map_or(line, |(end, _)| &line[..end]);
-                self.redacted(cut)
+                // Cut last, as half a secret is not known as one.
+                let mut line = self.redacted(line);
+                if let Some((end, _)) = line.char_indices().nth(LONGEST_LINE) {
+                    line.truncate(end);
+                }
+                line
             }
             MOST_LINES => format!("… more than {MOST_LINES} lines; the rest is not kept"),
             _ => return,

@@ -105,6 +105,9 @@ fn digest_of(request: &SourceBuildRequest) -> Digest {
     for (name, value) in &request.build_env {
         text.push_str(&format!("\0{name}={value}"));
     }
+    for name in request.build_secrets.keys() {
+        text.push_str(&format!("\0{name}"));
+    }
     Digest::of(text.as_bytes())
 }
 

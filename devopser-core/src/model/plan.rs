@@ -39,11 +39,14 @@ pub struct DeploySpec {
     /// The environment while it runs. `PORT` is ours.
     #[serde(default)]
     pub env: Environment,
-    /// The environment while it is built; plain values only, as they can end up in an image.
+    /// The environment while it is built; plain values only, as they can end up in an image. A generated Dockerfile
+    /// declares them (`ARG NAME`) where the repository's own commands begin; an own one declares what it reads.
     #[serde(default)]
     pub build_env: BTreeMap<String, String>,
-    /// Secrets while it is built, by name. A Dockerfile mounts them (`RUN --mount=type=secret,id=NAME,env=NAME`); they are
-    /// in no image, and not in the environment of what runs.
+    /// Secrets while it is built, by name. A generated Dockerfile mounts them for the repository's own commands, which
+    /// read them as variables; an own one mounts them itself (`RUN --mount=type=secret,id=NAME`, read from
+    /// `/run/secrets/NAME`). They are in no image, and not in the environment of what runs. Another value of the same
+    /// secret builds nothing anew by itself.
     #[serde(default)]
     pub build_secrets: BTreeMap<EnvName, SecretRef>,
     /// A fixed port for the app's address. Default: a free one from 20000 to 40000, kept for the app's life.

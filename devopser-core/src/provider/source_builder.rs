@@ -8,14 +8,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::ProviderInfo;
-use crate::Result;
 use crate::context::Context;
 use crate::id::Digest;
 use crate::model::artifact::Artifact;
 use crate::model::plan::BuildPlan;
+use crate::{Result, Secret};
 
 /// What to build. Make one with [`SourceBuildRequest::new`] and set what differs.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct SourceBuildRequest {
     /// The folder of the source: the app's root. It is read, never written.
     pub source_folder: PathBuf,
@@ -25,6 +25,9 @@ pub struct SourceBuildRequest {
     pub plan: BuildPlan,
     /// The environment of the commands.
     pub build_env: BTreeMap<String, String>,
+    /// Secrets in the environment of the commands, by name: they are in no file, line or key that is kept, and not in
+    /// the environment of what runs.
+    pub build_secrets: BTreeMap<String, Secret>,
     /// The longest time of one command. Default: 30 minutes.
     pub timeout: Duration,
 }
@@ -38,6 +41,7 @@ impl SourceBuildRequest {
             digest,
             plan,
             build_env: BTreeMap::new(),
+            build_secrets: BTreeMap::new(),
             timeout: Duration::from_secs(30 * 60),
         }
     }
@@ -53,7 +57,7 @@ pub trait SourceBuilder: Debug + Send + Sync + 'static {
     /// Copies the source, runs install and then build in the copy, and returns what a deployer takes: a
     /// [`ProcessArtifact`](crate::model::artifact::ProcessArtifact) or a
     /// [`StaticSite`](crate::model::artifact::StaticSite). Its digest is that of the source, the commands and their
-    /// environment together.
+    /// environment together, with the names of the secrets and without their values.
     ///
     /// # Behavior
     /// - Output goes to `ctx.progress` line by line while a command runs.

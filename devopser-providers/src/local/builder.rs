@@ -1,5 +1,6 @@
 //! [`SourceBuilder`] on this machine.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
@@ -128,10 +129,24 @@ fn unsupported() -> Error {
 /// What decides how a build comes out.
 fn digest(request: &SourceBuildRequest, commands: &[Vec<String>]) -> Result<Digest> {
     let parts = (&request.digest, commands, &request.build_env);
-    let text = serde_json::to_vec(&parts).map_err(|source| {
+    // The values of secrets stay out of it: a key is seen by everyone, and a short value could be found from it.
+    let names: Vec<&String> = request.build_secrets.keys().collect();
+    let text = match names.is_empty() {
+        true => serde_json::to_vec(&parts),
+        false => serde_json::to_vec(&(parts, names)),
+    };
+    let text = text.map_err(|source| {
         error(ErrorKind::Unexpected, "a build cannot be named").with_source(source)
     })?;
     Ok(Digest::of(&text))
+}
+
+/// The environment of the commands.
+fn environment(request: &SourceBuildRequest) -> BTreeMap<String, String> {
+    let mut env = request.build_env.clone();
+    let secrets = request.build_secrets.iter();
+    env.extend(secrets.map(|(name, secret)| (name.clone(), secret.expose().to_owned())));
+    env
 }
 
 #[async_trait]
@@ -203,7 +218,7 @@ impl Local {
             let start = Start {
                 command,
                 folder: &build.folder,
-                env: request.build_env.clone(),
+                env: environment(request),
                 mark: &build.name,
                 failure: ErrorKind::BuildFailed,
             };

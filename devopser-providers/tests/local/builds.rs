@@ -98,6 +98,61 @@ async fn commands_run_in_a_copy_and_once() {
 }
 
 #[tokio::test]
+async fn a_secret_of_the_build_is_seen_by_its_commands_only() {
+    let (bench, source) = (Bench::new(), source());
+    let value = "sentinel-of-the-build";
+    let plan = BuildPlan::Process {
+        install: None,
+        build: shell("test -n \"$TOKEN\" && printf %s \"$TOKEN\" | wc -c > length.txt"),
+        start: words(&["sh", "-c", "echo \"token=[$TOKEN]\"; exec sleep 1000"]),
+    };
+    let mut request = SourceBuildRequest::new(source.path(), Digest::of(b"source"), plan);
+    let without = bench.builder().build(&bench.ctx, request.clone()).await;
+    assert_eq!(
+        without.unwrap_err().kind(),
+        devopser_core::ErrorKind::BuildFailed
+    );
+    request
+        .build_secrets
+        .insert("TOKEN".into(), devopser_core::Secret::new(value));
+    let artifact = bench
+        .builder()
+        .build(&bench.ctx, request.clone())
+        .await
+        .unwrap();
+    let Artifact::Process(made) = &artifact else {
+        panic!("{artifact:?}");
+    };
+    let length = fs::read_to_string(made.folder.join("length.txt")).unwrap();
+    assert_eq!(length.trim(), value.len().to_string());
+    assert!(!format!("{artifact:?}{request:?}").contains(value));
+
+    let mut deploy = app("one");
+    deploy.artifact = artifact.clone();
+    let release = bench.deploy(deploy).await;
+    assert_eq!(logs(&bench, &release, None).await, ["token=[]"]);
+    let mut folders = vec![bench.folder.clone()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
+            if entry.file_type().unwrap().is_dir() {
+                folders.push(entry.path());
+            }
+            let bytes = fs::read(entry.path()).unwrap_or_default();
+            let found = bytes
+                .windows(value.len())
+                .any(|part| part == value.as_bytes());
+            assert!(!found, "{} holds the secret", entry.path().display());
+        }
+    }
+
+    let secret = devopser_core::Secret::new("another-value");
+    request.build_secrets.insert("TOKEN".into(), secret);
+    let again = bench.builder().build(&bench.ctx, request).await.unwrap();
+    assert_eq!(again, artifact, "the value is no part of the key");
+    bench.destroy_all().await;
+}
+
+#[tokio::test]
 async fn a_build_of_an_app_is_run_where_it_was_built() {
     let (bench, source) = (Bench::new(), source());
     let plan = BuildPlan::Process {

@@ -120,26 +120,6 @@ async fn the_port_is_put_into_the_arguments() {
     bench.destroy_all().await;
 }
 
-async fn logs(
-    bench: &Bench,
-    release: &devopser_core::model::service::ReleaseRef,
-    last: Option<u32>,
-) -> Vec<String> {
-    let end = Instant::now() + Duration::from_secs(30);
-    loop {
-        let options = LogOptions {
-            last,
-            follow: false,
-        };
-        let lines = bench.control().logs(&bench.ctx, release, options);
-        let lines: Vec<String> = lines.map(|line| line.unwrap().line).collect().await;
-        if !lines.is_empty() || Instant::now() > end {
-            return lines;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-}
-
 #[tokio::test]
 async fn an_app_that_exits_at_once_is_said_to_and_not_started_again() {
     let bench = Bench::new();

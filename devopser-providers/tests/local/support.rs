@@ -18,10 +18,11 @@ use devopser_core::model::service::{
     EnvValue, HealthCheck, Limits, ReleasePhase, ReleaseRef, ReleaseStatus, ServiceRef, Upstream,
 };
 use devopser_core::provider::{
-    DeployRequest, Deployer, DestroyRequest, Inventory, InventoryExt, Provider, ServiceControl,
-    SourceBuilder,
+    DeployRequest, Deployer, DestroyRequest, Inventory, InventoryExt, LogOptions, Provider,
+    ServiceControl, SourceBuilder,
 };
 use devopser_providers::local::{LocalConfig, provider};
+use futures::StreamExt;
 
 pub(crate) struct Bench {
     pub(crate) folder: PathBuf,
@@ -240,6 +241,23 @@ pub(crate) async fn until(what: &str, mut done: impl FnMut() -> bool) {
     let end = Instant::now() + Duration::from_secs(60);
     while !done() {
         assert!(Instant::now() < end, "not in time: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// What a release wrote, once it wrote something.
+pub(crate) async fn logs(bench: &Bench, release: &ReleaseRef, last: Option<u32>) -> Vec<String> {
+    let end = Instant::now() + Duration::from_secs(30);
+    loop {
+        let options = LogOptions {
+            last,
+            follow: false,
+        };
+        let lines = bench.control().logs(&bench.ctx, release, options);
+        let lines: Vec<String> = lines.map(|line| line.unwrap().line).collect().await;
+        if !lines.is_empty() || Instant::now() > end {
+            return lines;
+        }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }

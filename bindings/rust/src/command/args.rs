@@ -106,10 +106,15 @@ pub(crate) struct SpecArguments {
     /// A secret variable for the running app, taken from this environment; it is kept encrypted and never shown.
     #[arg(long = "secret", value_name = "NAME")]
     pub(crate) secrets: Vec<String>,
-    /// A variable for the build of a Dockerfile of the source's own, or of commands; it can end up in the image. A
-    /// generated Dockerfile does not read it.
+    /// A variable for the build: a generated Dockerfile hands it to the source's install and build commands, one of the
+    /// source's own declares it with ARG. It can end up in the image. NAME alone takes its value from this environment.
     #[arg(long = "build-env", value_name = "NAME=VALUE")]
     pub(crate) build_env: Vec<String>,
+    /// A secret for the build, taken from this environment. A generated Dockerfile hands it to the source's install and
+    /// build commands as a variable, one of the source's own mounts it (RUN --mount=type=secret,id=NAME). It is kept
+    /// encrypted and never shown; it is in no image, and not in the environment of what runs.
+    #[arg(long = "build-secret", value_name = "NAME")]
+    pub(crate) build_secrets: Vec<String>,
     /// A fixed port for the app's address.
     #[arg(long)]
     pub(crate) port: Option<u16>,

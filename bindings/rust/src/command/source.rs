@@ -174,16 +174,15 @@ async fn set_environment(
         spec.build_env
             .insert(EnvName::new(name)?.to_string(), value);
     }
+    for name in &given.build_secrets {
+        let secret = secret("build_secret", name)?;
+        let reference = engine.put_build_secret(&spec.target, name, &secret).await?;
+        spec.build_secrets
+            .insert(EnvName::new(name.as_str())?, reference);
+    }
     for name in &given.secrets {
-        let value = std::env::var(name).map_err(|_| {
-            Error::invalid(
-                "secret",
-                format!("the variable {name} is not set in this environment"),
-            )
-        })?;
-        let reference = engine
-            .put_secret(&spec.target, name, &Secret::new(value))
-            .await?;
+        let secret = secret("secret", name)?;
+        let reference = engine.put_secret(&spec.target, name, &secret).await?;
         spec.env
             .insert(EnvName::new(name.as_str())?, EnvValue::Secret(reference));
     }
@@ -192,6 +191,17 @@ async fn set_environment(
             .with_remedy("Name the port with --app-port."));
     }
     Ok(())
+}
+
+/// The value of a secret, from this environment.
+fn secret(field: &str, name: &str) -> Result<Secret> {
+    let name = EnvName::new(name)?;
+    std::env::var(name.as_str()).map(Secret::new).map_err(|_| {
+        Error::invalid(
+            field,
+            format!("the variable {name} is not set in this environment"),
+        )
+    })
 }
 
 fn variable(field: &str, pair: &str) -> Result<(String, String)> {

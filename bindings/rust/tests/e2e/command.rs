@@ -53,10 +53,16 @@ impl Devopser {
 
     /// Runs the command and waits for its end.
     pub(crate) async fn run(&self, arguments: &[&str]) -> Ended {
+        self.run_with(arguments, &[]).await
+    }
+
+    /// Runs the command with variables in its environment.
+    pub(crate) async fn run_with(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Ended {
         let call = tokio::process::Command::new(env!("CARGO_BIN_EXE_devopser"))
             .args(arguments)
             .args(["--json", "--tenant", &self.tenant, "--state"])
             .arg(&self.state)
+            .envs(variables.iter().copied())
             .stdin(Stdio::null())
             .kill_on_drop(true)
             .output();

@@ -68,6 +68,39 @@ pub(crate) fn hardening(container: &str) -> String {
     inspect("container", container, format)
 }
 
+/// All that the engine says about the tenant's images and containers: `inspect`, and every line of an image's history.
+pub(crate) fn all_said(tenant: &str) -> String {
+    let mut said = String::new();
+    for thing in owned_by(tenant) {
+        let Some((kind @ ("image" | "container"), id)) = thing.split_once(' ') else {
+            continue;
+        };
+        said.push_str(&printed(&[kind, "inspect", id]));
+        if kind == "image" {
+            said.push_str(&printed(&["history", "--no-trunc", id]));
+        }
+    }
+    said
+}
+
+/// The layers of the tenant's images, as the engine hands them out: files stand in them as they are.
+pub(crate) fn layers(tenant: &str) -> Vec<u8> {
+    let images = owned_by(tenant).into_iter();
+    let mut images = images.filter_map(|thing| thing.strip_prefix("image ").map(str::to_owned));
+    images
+        .try_fold(Vec::new(), |mut all, id| {
+            let output = docker(&["save", &id]).ok()?;
+            all.extend(output.stdout);
+            Some(all)
+        })
+        .expect("docker can be started")
+}
+
+fn printed(arguments: &[&str]) -> String {
+    let output = docker(arguments).expect("docker can be started");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
 fn mark(kind: &str, id: &str) -> Option<String> {
     let labels = if matches!(kind, "container" | "image") {
         ".Config.Labels"

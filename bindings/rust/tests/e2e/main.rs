@@ -20,6 +20,7 @@ mod kill;
 mod load;
 mod member;
 mod scenario;
+mod secrets;
 mod web;
 
 /// One test for each application.
@@ -64,6 +65,11 @@ async fn a_compose_file_that_reaches_for_the_host_is_refused() {
 #[tokio::test]
 async fn a_service_is_built_with_what_lies_above_it() {
     member::is_built_with_what_lies_above_it().await;
+}
+
+#[tokio::test]
+async fn build_variables_and_secrets_are_seen_by_the_build_only() {
+    secrets::are_seen_by_the_build_only().await;
 }
 
 #[tokio::test]

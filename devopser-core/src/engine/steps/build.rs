@@ -140,6 +140,7 @@ impl Steps {
                 };
                 let mut request = SourceBuildRequest::new(folder, digest, plan.clone());
                 request.build_env = spec.build_env.clone();
+                request.build_secrets = build_secrets(ctx, &spec).await?;
                 provider.source_builder()?.build(ctx, request).await
             }
         }
