@@ -253,7 +253,8 @@ fn with_ending(scan: &Scan<'_>, line: &str) -> String {
 fn in_build(scan: &Scan<'_>, row: Option<&Framework>, line: String) -> String {
     let file = line.strip_prefix("node ").unwrap_or_default();
     let usual = row.and_then(|row| row.start).unwrap_or_default();
-    let is_built = !file.is_empty() && !scan.has(file) && usual.ends_with(&format!("/{file}"));
+    let path = usual.trim_start_matches("node ").trim_start_matches("./");
+    let is_built = !file.is_empty() && !scan.has(file) && path.ends_with(&format!("/{file}"));
     if is_built { usual.to_owned() } else { line }
 }
 
