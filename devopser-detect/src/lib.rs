@@ -39,10 +39,14 @@ use devopser_core::provider::StackDetector;
 pub use command::split_command;
 pub use compose::{ComposeApp, Variable, Variables, compose_app, compose_builds, compose_policy};
 pub use dockerfile::{
-    Problem, check_dockerfile, dockerfile_copies, dockerfile_policy, without_frontend,
+    Problem, check_dockerfile, dockerfile_copies, dockerfile_policy, dockerfile_port,
+    without_frontend,
 };
 pub use explain::explain;
-pub use generate::{DatabaseService, GenerateOptions, Generated, generate, is_single_page};
+pub use generate::{
+    DatabaseService, FOLDER, FOLDER_COMPOSE, FOLDER_DOCKERFILE, FOLDER_DOCKERIGNORE,
+    GenerateOptions, Generated, generate, is_edited, is_single_page, stamped,
+};
 pub use summary::{NotChosen, ServiceAnswer, Summary, summary};
 pub use tree::{FileRead, FileTree, FolderTree, Limits, Listing, ListingTree, MemoryTree, SubTree};
 pub use version::TABLE_DATE;

@@ -5,9 +5,11 @@
 //!
 //! `README.md` has a complete example.
 
+mod deployment_files;
 mod embedded;
 mod planner;
 
+pub use deployment_files::{DeploymentFile, Outcome, write_deployment_files};
 pub use devopser_core::context::CancellationToken;
 pub use devopser_core::engine::{AppView, Engine, Following, Worker};
 pub use devopser_core::model::deployment::{Deployment, DeploymentState};

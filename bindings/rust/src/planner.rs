@@ -1,6 +1,9 @@
 //! [`StackPlanner`]: detection and generation behind the core's [`Planner`].
 
 mod compose;
+mod dockerfile;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -13,9 +16,10 @@ use devopser_core::model::source::Source;
 use devopser_core::provider::Planner;
 use devopser_core::{Error, Result};
 use devopser_detect::{
-    GenerateOptions, check_dockerfile, detect_folder_at, dockerfile_copies, generate,
-    is_single_page, split_command, without_frontend,
+    FOLDER_COMPOSE, GenerateOptions, detect_folder_at, generate, is_single_page, split_command,
 };
+
+use crate::deployment_files;
 
 /// Where apps listen when nothing says otherwise.
 const DEFAULT_PORT: u16 = 8080;
@@ -78,21 +82,22 @@ fn docker_plan(source: &Path, spec: &DeploySpec, report: Report) -> Result<Plan>
         Some(root) => source.join(root),
         None => source.to_owned(),
     };
+    let edited = deployment_files::edited(folder)?;
+    let of_folder = edited.compose.then_some(FOLDER_COMPOSE);
+    if let Some(path) = of_folder.filter(|_| spec.own_compose) {
+        return compose::edited(folder, spec, &report, path);
+    }
+    if let Some(text) = edited
+        .dockerfile
+        .filter(|_| spec.own_dockerfile && spec.service.is_none())
+    {
+        return dockerfile::edited(source, spec, report, &text, edited.dockerignore);
+    }
     if let Some(plan) = compose::plan(folder, spec, &report)? {
         return Ok(plan);
     }
     if let Some(path) = report.dockerfile.clone().filter(|_| spec.own_dockerfile) {
-        let text = read(folder, &path)?.unwrap_or_default();
-        refuse_broken(&path, &text)?;
-        refuse_forbidden(&report.findings, &path)?;
-        let text = without_frontend(&text);
-        let port = spec.app_port.or(report.dockerfile_port);
-        let context = own_context(source, spec, &text);
-        let ignore = read(&source.join(&context), ".dockerignore")?.unwrap_or_default();
-        let mut plan = image_plan(spec, report, text, ignore, true);
-        builds_in(&mut plan, context);
-        plan.app_port = port.unwrap_or(plan.app_port);
-        return Ok(plan);
+        return dockerfile::own(source, folder, spec, report, &path);
     }
     let stack = recognised(&report)?;
     let databases = databases(spec, stack);
@@ -137,20 +142,6 @@ fn builds_in(plan: &mut Plan, context: String) {
     if let BuildPlan::Image { options, .. } = &mut plan.build {
         options.context = context;
     }
-}
-
-/// The folder that a Dockerfile of the source's own is built in: the app's, unless the Dockerfile copies files that lie
-/// only where the whole source is the context.
-fn own_context(source: &Path, spec: &DeploySpec, text: &str) -> String {
-    let Some(root) = &spec.root else {
-        return String::new();
-    };
-    let copied = dockerfile_copies(text);
-    let all_in = |folder: &Path| copied.iter().all(|path| folder.join(path).exists());
-    if !all_in(&source.join(root)) && all_in(source) {
-        return String::new();
-    }
-    root.clone()
 }
 
 /// The text of a file of the source, if it is there; never through a link, as that could lead out of the source.
@@ -361,28 +352,5 @@ fn refuse_twice(spec: &DeploySpec) -> Result<()> {
             format!("{name} is a variable of the build as well, whose value stays in the image"),
         )
         .with_remedy("Hand it over as one of the two.")),
-    }
-}
-
-fn refuse_broken(path: &str, text: &str) -> Result<()> {
-    match check_dockerfile(text) {
-        Ok(()) => Ok(()),
-        Err(problems) => {
-            let first = problems.first();
-            let (line, reason) = first.map_or((0, String::new()), |problem| {
-                (problem.line, problem.reason.clone())
-            });
-            let log = problems
-                .iter()
-                .map(|problem| format!("{path}:{}: {}", problem.line, problem.reason))
-                .collect();
-            Err(Error::invalid(
-                "dockerfile",
-                format!("{path} does not parse: line {line}: {reason}"),
-            )
-            .with_context("line", line)
-            .with_remedy("Correct the line, or remove the file to have one generated.")
-            .with_log(log))
-        }
     }
 }

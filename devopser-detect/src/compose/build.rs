@@ -47,7 +47,7 @@ pub(crate) fn read(reader: &mut Reader<'_>, node: &Node) -> Refused<()> {
             format!("{path:?} leads outside of the source"),
         )
     };
-    let folder = inside("", &context).ok_or_else(|| outside(&context))?;
+    let folder = inside(&reader.project.base, &context).ok_or_else(|| outside(&context))?;
     let tree = reader.project.tree;
     let path = inside(&folder, &file).ok_or_else(|| outside(&file))?;
     let text = match inline {

@@ -19,6 +19,8 @@ pub(crate) struct Project<'t> {
     pub(crate) tree: &'t dyn FileTree,
     /// The compose file's path.
     pub(crate) path: String,
+    /// Its folder, which its relative paths start from; the empty text is the root.
+    pub(crate) base: String,
     pub(crate) root: Node,
     /// The services that are started by default: those with a profile are left out.
     pub(crate) services: Vec<Service>,
@@ -92,6 +94,9 @@ pub(crate) fn load<'t>(
     Ok(Project {
         tree,
         path: path.to_owned(),
+        base: path
+            .rsplit_once('/')
+            .map_or_else(String::new, |(folder, _)| folder.to_owned()),
         root,
         services: found,
         variables,

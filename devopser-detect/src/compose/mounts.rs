@@ -37,15 +37,15 @@ const MODES: &[&str] = &[
     "nocopy",
 ];
 
-/// Reads one entry.
-pub(crate) fn read(node: &Node) -> Result<Mount, Refusal> {
+/// Reads one entry of a file in the folder `base`.
+pub(crate) fn read(node: &Node, base: &str) -> Result<Mount, Refusal> {
     match node.text() {
-        Some(text) => short(text),
-        None => long(node),
+        Some(text) => short(text, base),
+        None => long(node, base),
     }
 }
 
-fn short(text: &str) -> Result<Mount, Refusal> {
+fn short(text: &str, base: &str) -> Result<Mount, Refusal> {
     // A drive of Windows: what follows it, unlike the mode of a volume, is another path.
     let is_drive = text.as_bytes().first().is_some_and(u8::is_ascii_alphabetic)
         && (text.get(1..3) == Some(":\\")
@@ -79,13 +79,13 @@ fn short(text: &str) -> Result<Mount, Refusal> {
     }
     let kind = match source {
         None => Kind::Volume(None),
-        Some(source) if is_path(source) => bind(source)?,
+        Some(source) if is_path(source) => bind(source, base)?,
         Some(name) => named(name)?,
     };
     mount(kind, target, read_only)
 }
 
-fn long(node: &Node) -> Result<Mount, Refusal> {
+fn long(node: &Node, base: &str) -> Result<Mount, Refusal> {
     let text = |key: &str| node.get(key).and_then(Node::text);
     let target = text("target").unwrap_or_default();
     let source = text("source").or_else(|| text("src"));
@@ -100,7 +100,7 @@ fn long(node: &Node) -> Result<Mount, Refusal> {
     let kind = match (text("type").unwrap_or_default(), source) {
         ("volume", None) => Kind::Volume(None),
         ("volume", Some(name)) => named(name)?,
-        ("bind", Some(source)) => bind(source)?,
+        ("bind", Some(source)) => bind(source, base)?,
         ("tmpfs", None) => Kind::Tmpfs,
         (kind, _) => return Err(("unsupported", format!("a mount of the type {kind:?}"))),
     };
@@ -149,14 +149,14 @@ fn is_path(source: &str) -> bool {
     source.is_empty() || source.starts_with(['.', '/', '~', '\\']) || source.contains(['/', '\\'])
 }
 
-fn bind(source: &str) -> Result<Kind, Refusal> {
+fn bind(source: &str, base: &str) -> Result<Kind, Refusal> {
     if SOCKETS
         .iter()
         .any(|socket| source.trim_end_matches('/').ends_with(socket))
     {
         return Err(socket(source));
     }
-    inside("", source)
+    inside(base, source)
         .filter(|_| !source.is_empty())
         .map(Kind::Source)
         .ok_or_else(|| host(source))
@@ -206,7 +206,7 @@ mod tests {
     use crate::compose::yaml::parse;
 
     fn one(text: &str) -> Result<Mount, Refusal> {
-        read(&parse("f", text).unwrap())
+        read(&parse("f", text).unwrap(), "")
     }
 
     #[test]

@@ -157,7 +157,7 @@ impl Findings<'_> {
 
     fn mounts(&mut self, name: &str, node: &Node) {
         for item in node.list() {
-            match mounts::read(item) {
+            match mounts::read(item, &self.project.base) {
                 Ok(_) | Err(("unsupported", _)) => {}
                 Err((rule, reason)) => {
                     self.add(
@@ -227,7 +227,7 @@ impl Findings<'_> {
         };
         for item in all {
             let path = item.text().or_else(|| item.get("path")?.text());
-            if let Some(path) = path.filter(|path| inside("", path).is_none()) {
+            if let Some(path) = path.filter(|path| inside(&self.project.base, path).is_none()) {
                 self.add(
                     item,
                     item.line,
@@ -269,7 +269,8 @@ impl Findings<'_> {
             .text()
             .or_else(|| node.get("context")?.text())
             .unwrap_or(".");
-        let Some(folder) = inside("", context).filter(|_| !is_remote(context)) else {
+        let Some(folder) = inside(&self.project.base, context).filter(|_| !is_remote(context))
+        else {
             let shown: String = context.chars().take(80).collect();
             self.add(node, line, "outside-source", format!("the build context {shown:?} of the service {name:?} is not a folder of the source"));
             return;
@@ -381,7 +382,7 @@ impl Findings<'_> {
                     self.add(node, *line, "host-network", format!("networks.{name}.driver: {driver} is not allowed: it is on the host's network"));
                 }
                 let file = node.get("file").and_then(Node::text);
-                if let Some(file) = file.filter(|file| inside("", file).is_none()) {
+                if let Some(file) = file.filter(|file| inside(&self.project.base, file).is_none()) {
                     self.add(
                         node,
                         *line,

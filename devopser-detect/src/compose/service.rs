@@ -300,8 +300,8 @@ impl Reader<'_> {
             let path = item.get("path").unwrap_or(item);
             let path = readable(fields::plain(path))?;
             let is_required = item.get("required").is_none_or(|value| !is_false(value));
-            let at =
-                inside("", &path).ok_or(("outside-source", format!("{path:?} leads outside")))?;
+            let at = inside(&self.project.base, &path)
+                .ok_or(("outside-source", format!("{path:?} leads outside")))?;
             let Some(text) = text_of(self.project.tree, &at) else {
                 if is_required {
                     let reason = format!(

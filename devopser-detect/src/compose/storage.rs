@@ -21,7 +21,7 @@ pub(crate) fn volumes(reader: &mut Reader<'_>, node: &Node) {
 }
 
 fn volume(reader: &mut Reader<'_>, node: &Node) -> Refused<()> {
-    let mount = mounts::read(node)?;
+    let mount = mounts::read(node, &reader.project.base)?;
     let container = &mut reader.plain.container;
     // What is mounted later at the same place takes it.
     container.volumes.retain(|other| other.path != mount.target);
@@ -178,7 +178,7 @@ pub(crate) fn files(reader: &mut Reader<'_>, kind: &str, node: &Node) -> Refused
                     format!("{path:?} leads outside of the source"),
                 )
             };
-            let at = inside("", path).ok_or_else(outside)?;
+            let at = inside(&reader.project.base, path).ok_or_else(outside)?;
             match content(reader.project.tree, &at) {
                 Content::File => add(reader, &at, &target, false)?,
                 _ => return Err(("missing", format!("the file {path:?} is not in the source"))),

@@ -14,3 +14,9 @@ pub fn dockerfile_copies(text: &str) -> Vec<String> {
 }
 
 pub use policy::{dockerfile_policy, without_frontend};
+
+/// The port that a Dockerfile's last stage exposes.
+#[must_use]
+pub fn dockerfile_port(text: &str) -> Option<u16> {
+    Dockerfile::parse(text).exposed().map(|(port, _)| port)
+}

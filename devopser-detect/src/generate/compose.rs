@@ -5,11 +5,42 @@ use std::fmt::Write;
 
 use devopser_core::id::EnvName;
 
-use super::{DatabaseService, GenerateOptions};
+use super::{DatabaseService, FOLDER_DOCKERFILE, GenerateOptions};
+
+/// Where the image is built, as seen from the compose file.
+#[derive(Debug)]
+pub(crate) struct Place {
+    context: String,
+    dockerfile: String,
+}
+
+impl Place {
+    /// `folder` is the app's in the workspace that is built; the compose file lies in the app's, or below it.
+    pub(crate) fn of(folder: Option<&str>, options: &GenerateOptions) -> Self {
+        let deep = folder.map_or(0, |folder| folder.split('/').count());
+        let levels = deep + usize::from(options.in_folder);
+        let context = match levels {
+            0 => ".".to_owned(),
+            levels => vec![".."; levels].join("/"),
+        };
+        let name = if options.in_folder {
+            FOLDER_DOCKERFILE
+        } else {
+            "Dockerfile"
+        };
+        let dockerfile =
+            folder.map_or_else(|| name.to_owned(), |folder| format!("{folder}/{name}"));
+        Self {
+            context,
+            dockerfile,
+        }
+    }
+}
 
 /// The file.
 pub(crate) fn of(
     options: &GenerateOptions,
+    place: &Place,
     own: Option<&str>,
     port: u16,
     env: &BTreeMap<String, String>,
@@ -21,8 +52,9 @@ pub(crate) fn of(
     );
     let _ = writeln!(
         out,
-        "  {name}:\n    build:\n      context: .\n      dockerfile: {}",
-        own.unwrap_or("Dockerfile")
+        "  {name}:\n    build:\n      context: {}\n      dockerfile: {}",
+        place.context,
+        own.unwrap_or(&place.dockerfile)
     );
     for (field, names) in [
         ("args", &options.build_env),

@@ -8,6 +8,7 @@ mod go;
 mod ignore;
 mod inputs;
 mod java;
+mod kept;
 mod lines;
 mod node;
 mod others;
@@ -16,6 +17,9 @@ mod python;
 mod ruby;
 mod rust;
 mod site;
+pub use kept::{
+    FOLDER, FOLDER_COMPOSE, FOLDER_DOCKERFILE, FOLDER_DOCKERIGNORE, is_edited, stamped,
+};
 pub use site::is_single_page;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -46,6 +50,8 @@ pub struct GenerateOptions {
     /// What the ids of BuildKit's cache mounts begin with. The caches of one engine are shared by id, so a host with
     /// several tenants gives each tenant and app its own. Default: `app`.
     pub cache_scope: String,
+    /// Whether the files go to `.deployment/` and not to the root: the compose file's paths start there. Default: `false`.
+    pub in_folder: bool,
     /// The names of the variables that the repository's own commands see while it is built, each declared with `ARG`.
     /// Their values can end up in the image. Default: none.
     pub build_env: BTreeSet<EnvName>,
@@ -63,6 +69,7 @@ impl Default for GenerateOptions {
             images: BTreeMap::new(),
             health_path: "/".to_owned(),
             cache_scope: "app".to_owned(),
+            in_folder: false,
             build_env: BTreeSet::new(),
             build_secrets: BTreeSet::new(),
         }
@@ -121,7 +128,8 @@ pub fn generate(report: &Report, options: &GenerateOptions) -> Result<Generated>
     };
     let mut env = stack.run_env.clone();
     env.insert("PORT".to_owned(), port.to_string());
-    let compose = compose::of(options, own.as_deref(), port, &env, &databases);
+    let place = compose::Place::of(hint(stack, "folder"), options);
+    let compose = compose::of(options, &place, own.as_deref(), port, &env, &databases);
     Ok(Generated {
         dockerfile,
         own_dockerfile: own,

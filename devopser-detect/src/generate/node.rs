@@ -159,6 +159,10 @@ fn manager(stack: &Detection) -> &str {
 
 /// The layer of the dependencies: rebuilt when the manifests change, not with every source file.
 fn install(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines<'_>, production: bool) {
+    // A server without a package.json depends on nothing.
+    if stack.package_manager.is_none() {
+        return;
+    }
     let files = hint(stack, "files").unwrap_or("package.json");
     if hint(stack, "install-needs-source").is_some() {
         lines.add("COPY . .");

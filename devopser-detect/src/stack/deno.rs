@@ -151,18 +151,21 @@ fn entry_hint(script: Option<&str>, into: &mut Detection) {
 
 fn is_deno(scan: &Scan<'_>, path: &str) -> bool {
     scan.text(path).is_some_and(|text| {
-        [
-            "Deno.",
-            "from \"jsr:",
-            "from \"npm:",
-            "https://deno.land",
-            "from 'jsr:",
-            "@std/",
-            "serve(",
-            "listen(",
-        ]
-        .iter()
-        .any(|sign| text.contains(sign))
+        // Deno runs CommonJS in .cjs alone (https://docs.deno.com/runtime/fundamentals/node/#commonjs-support).
+        let is_module = !text.contains("require(");
+        is_module
+            && [
+                "Deno.",
+                "from \"jsr:",
+                "from \"npm:",
+                "https://deno.land",
+                "from 'jsr:",
+                "@std/",
+                "serve(",
+                "listen(",
+            ]
+            .iter()
+            .any(|sign| text.contains(sign))
     })
 }
 

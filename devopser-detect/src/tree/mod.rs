@@ -20,7 +20,6 @@ pub(crate) const PRUNED: &[&str] = &[
     ".bundle",
     ".cache",
     ".cargo",
-    ".deployment",
     ".direnv",
     ".docusaurus",
     ".eggs",

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use devopser::id::{AppName, EnvironmentName, TenantId};
+use devopser::id::{AppName, EnvName, EnvironmentName, TenantId};
 
 /// From source code to a live URL, durably.
 #[derive(Debug, Parser)]
@@ -42,6 +42,8 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Say what a source is, and why.
     Detect(DetectArguments),
+    /// Write the Dockerfile and the compose file to .deployment/, to be read, edited and kept.
+    Generate(GenerateArguments),
     /// Say what `up` would do, and do nothing.
     Plan(SpecArguments),
     /// Take a source to a live URL.
@@ -79,6 +81,32 @@ pub(crate) struct DetectArguments {
     /// The branch, tag or commit of a git source.
     #[arg(long = "ref", value_name = "REVISION")]
     pub(crate) revision: Option<String>,
+}
+
+/// The arguments of `generate`.
+#[derive(Debug, Args)]
+pub(crate) struct GenerateArguments {
+    /// A folder.
+    #[arg(default_value = ".")]
+    pub(crate) folder: PathBuf,
+    /// The folder of the app inside it.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) root: Option<String>,
+    /// The port that the app listens on, where detection is wrong.
+    #[arg(long)]
+    pub(crate) app_port: Option<u16>,
+    /// The path of the health check.
+    #[arg(long, value_name = "PATH", default_value = "/")]
+    pub(crate) health_path: String,
+    /// The name of a variable for the build.
+    #[arg(long = "build-env", value_name = "NAME")]
+    pub(crate) build_env: Vec<EnvName>,
+    /// The name of a secret for the build.
+    #[arg(long = "build-secret", value_name = "NAME")]
+    pub(crate) build_secrets: Vec<EnvName>,
+    /// Replace files that were edited as well.
+    #[arg(long)]
+    pub(crate) force: bool,
 }
 
 /// The arguments that say what is deployed.

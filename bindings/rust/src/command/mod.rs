@@ -4,6 +4,7 @@ mod args;
 mod detect;
 mod doctor;
 mod follow;
+mod generate;
 mod output;
 mod serve;
 mod session;
@@ -41,6 +42,7 @@ pub(crate) fn run() -> ExitCode {
     let result = match &arguments.command {
         // Detection needs neither a store nor a runtime.
         Command::Detect(detect) => detect::detect(&arguments, detect, &output),
+        Command::Generate(given) => generate::generate(given, &output),
         _ => with_runtime(&arguments, &output),
     };
     match result {
@@ -84,6 +86,7 @@ fn git_program(arguments: &Arguments) -> Result<devopser::source::GitProgram> {
 async fn dispatch(arguments: &Arguments, output: &Output) -> Result<u8> {
     match &arguments.command {
         Command::Detect(detect) => detect::detect(arguments, detect, output),
+        Command::Generate(given) => generate::generate(given, output),
         Command::Doctor => doctor::doctor(arguments, output).await,
         Command::Plan(spec) => up::plan(&open(arguments).await?, arguments, spec, output).await,
         Command::Up(up) => up::up(open(arguments).await?, arguments, up, output).await,

@@ -31,7 +31,36 @@ pub(super) fn plan(folder: &Path, spec: &DeploySpec, report: &Report) -> Result<
     if !is_app {
         return Ok(None);
     }
-    match compose_app(&tree, path, &variables, spec.service.as_deref()) {
+    carried_out(&tree, path, &variables, spec, report)
+}
+
+/// The plan for the compose file that was generated and then edited.
+pub(super) fn edited(
+    folder: &Path,
+    spec: &DeploySpec,
+    report: &Report,
+    path: &str,
+) -> Result<Plan> {
+    let tree = FolderTree::open(folder)?;
+    let plan = carried_out(&tree, path, &variables(spec), spec, report)?;
+    let mut plan = plan.ok_or_else(|| {
+        Error::invalid("source", format!("{path} cannot be carried out"))
+            .with_remedy("Correct it, or deploy without it: --no-compose.")
+    })?;
+    plan.makes.push(format!(
+        "the services of {path}, which was edited; --no-compose leaves it aside"
+    ));
+    Ok(plan)
+}
+
+fn carried_out(
+    tree: &FolderTree,
+    path: &str,
+    variables: &Variables,
+    spec: &DeploySpec,
+    report: &Report,
+) -> Result<Option<Plan>> {
+    match compose_app(tree, path, variables, spec.service.as_deref()) {
         Ok(app) => Ok(Some(of(spec, report, app))),
         Err(findings) => {
             let remedy = "Take out what the lines below name (docs/compose.md lists what is carried out), or deploy without the compose file: --no-compose.";

@@ -16,6 +16,7 @@ mod bad_input;
 mod command;
 mod compose;
 mod docker;
+mod edited;
 mod kill;
 mod load;
 mod member;
@@ -70,6 +71,11 @@ async fn a_service_is_built_with_what_lies_above_it() {
 #[tokio::test]
 async fn build_variables_and_secrets_are_seen_by_the_build_only() {
     secrets::are_seen_by_the_build_only().await;
+}
+
+#[tokio::test]
+async fn an_edited_dockerfile_is_kept_and_built() {
+    edited::what_was_edited_is_kept_and_built().await;
 }
 
 #[tokio::test]

@@ -1,0 +1,147 @@
+use std::fs;
+
+use devopser_core::id::{AppName, EnvironmentName, ProviderId, Target, TenantId};
+use devopser_core::model::source::Source;
+use devopser_detect::{FOLDER, FOLDER_DOCKERFILE};
+
+use super::*;
+use crate::write_deployment_files;
+
+/// A small app with its files in `.deployment/`.
+fn source() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let server = "require('http').createServer().listen(process.env.PORT || 4000)";
+    fs::write(folder.path().join("server.js"), server).unwrap();
+    let options = GenerateOptions {
+        in_folder: true,
+        ..GenerateOptions::default()
+    };
+    let generated = generate(&detect_folder_at(folder.path(), "").unwrap(), &options).unwrap();
+    write_deployment_files(folder.path(), &generated, false).unwrap();
+    folder
+}
+
+fn spec(folder: &Path) -> DeploySpec {
+    let target = Target {
+        tenant: TenantId::new("t").unwrap(),
+        app: AppName::new("app").unwrap(),
+        environment: EnvironmentName::new("production").unwrap(),
+    };
+    let source = Source::Folder {
+        path: folder.to_owned(),
+    };
+    DeploySpec::new(target, source, ProviderId::new("docker").unwrap())
+}
+
+fn edit(folder: &Path, path: &str, from: &str, to: &str) {
+    let text = fs::read_to_string(folder.join(path)).unwrap();
+    assert!(text.contains(from), "{text}");
+    fs::write(folder.join(path), text.replacen(from, to, 1)).unwrap();
+}
+
+fn image(plan: &Plan) -> (&str, bool) {
+    match &plan.build {
+        BuildPlan::Image {
+            dockerfile,
+            own_dockerfile,
+            ..
+        } => (dockerfile, *own_dockerfile),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn an_edited_dockerfile_is_built_and_an_unedited_one_generated_anew() {
+    let folder = source();
+    let at = folder.path();
+    let fresh = StackPlanner.plan(at, &spec(at)).unwrap();
+    assert!(!image(&fresh).1);
+    edit(
+        at,
+        FOLDER_DOCKERFILE,
+        "EXPOSE 4000",
+        "EXPOSE 4100\nLABEL edited=yes",
+    );
+    let edited = StackPlanner.plan(at, &spec(at)).unwrap();
+    assert!(image(&edited).0.contains("LABEL edited=yes") && image(&edited).1);
+    assert_eq!(edited.app_port, 4100);
+    assert!(edited.makes.iter().any(|line| line.contains("was edited")));
+    let aside = DeploySpec {
+        own_dockerfile: false,
+        ..spec(at)
+    };
+    assert_eq!(StackPlanner.plan(at, &aside).unwrap().build, fresh.build);
+    // It goes before the repository's own.
+    fs::write(at.join("Dockerfile"), "FROM scratch\n").unwrap();
+    let both = StackPlanner.plan(at, &spec(at)).unwrap();
+    assert_eq!(both.build, edited.build);
+}
+
+#[test]
+fn an_edit_is_held_to_the_policy() {
+    let folder = source();
+    let at = folder.path();
+    edit(
+        at,
+        FOLDER_DOCKERFILE,
+        "EXPOSE",
+        "RUN --network=host true\nEXPOSE",
+    );
+    let text = fs::read_to_string(at.join(FOLDER_DOCKERFILE)).unwrap();
+    let line = 1 + text
+        .lines()
+        .position(|line| line.contains("--network"))
+        .unwrap();
+    let refused = StackPlanner.plan(at, &spec(at)).unwrap_err();
+    let said = format!("{FOLDER_DOCKERFILE}:{line}: ");
+    assert!(refused.to_string().contains(&said), "{refused}");
+    fs::write(at.join(FOLDER_DOCKERFILE), "FROM a\nNONSENSE b\n").unwrap();
+    let broken = StackPlanner.plan(at, &spec(at)).unwrap_err().to_string();
+    assert!(broken.contains("does not parse: line 2"), "{broken}");
+}
+
+#[test]
+fn an_edited_compose_file_is_carried_out_from_its_folder() {
+    let folder = source();
+    let at = folder.path();
+    edit(
+        at,
+        FOLDER_COMPOSE,
+        "restart: unless-stopped",
+        "restart: always",
+    );
+    let plan = StackPlanner.plan(at, &spec(at)).unwrap();
+    let text = fs::read_to_string(at.join(FOLDER_DOCKERFILE)).unwrap();
+    assert_eq!(image(&plan), (text.as_str(), true));
+    assert!(
+        plan.makes.iter().any(|line| line.contains(FOLDER_COMPOSE)),
+        "{:?}",
+        plan.makes
+    );
+    edit(
+        at,
+        FOLDER_COMPOSE,
+        "restart: always",
+        "restart: always\n    privileged: true",
+    );
+    let refused = StackPlanner.plan(at, &spec(at)).unwrap_err().to_string();
+    assert!(
+        refused.contains(&format!("{FOLDER_COMPOSE}:")) && refused.contains("privileged"),
+        "{refused}"
+    );
+    let aside = DeploySpec {
+        own_compose: false,
+        ..spec(at)
+    };
+    assert!(StackPlanner.plan(at, &aside).is_ok());
+}
+
+#[test]
+fn a_link_in_the_place_of_the_folder_is_refused() {
+    let folder = source();
+    let at = folder.path();
+    fs::rename(at.join(FOLDER), at.join("elsewhere")).unwrap();
+    std::os::unix::fs::symlink("elsewhere", at.join(FOLDER)).unwrap();
+    let refused = StackPlanner.plan(at, &spec(at)).unwrap_err().to_string();
+    assert!(refused.contains("is a link"), "{refused}");
+}
