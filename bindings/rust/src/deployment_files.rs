@@ -17,7 +17,7 @@ const MAX: u64 = 1 << 20;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
-pub enum Outcome {
+pub enum FileOutcome {
     /// It is new, or replaces one that nobody had edited.
     Written,
     /// It was the same already.
@@ -33,7 +33,7 @@ pub struct DeploymentFile {
     /// Its path, counted from the app's folder.
     pub path: &'static str,
     /// What became of it.
-    pub outcome: Outcome,
+    pub outcome: FileOutcome,
 }
 
 /// What a person edited in `.deployment/`.
@@ -76,11 +76,11 @@ pub fn write_deployment_files(
     for (path, text) in texts {
         let text = stamped(text);
         let outcome = match plain_file(folder, path)? {
-            Some(known) if known == text => Outcome::Unchanged,
-            Some(known) if is_edited(&known) && !force => Outcome::Kept,
+            Some(known) if known == text => FileOutcome::Unchanged,
+            Some(known) if is_edited(&known) && !force => FileOutcome::Kept,
             _ => {
                 replace(&folder.join(path), &text).map_err(|error| unwritable(path, error))?;
-                Outcome::Written
+                FileOutcome::Written
             }
         };
         written.push(DeploymentFile { path, outcome });
@@ -176,7 +176,7 @@ mod tests {
         (folder, generated)
     }
 
-    fn outcomes(files: &[DeploymentFile]) -> Vec<Outcome> {
+    fn outcomes(files: &[DeploymentFile]) -> Vec<FileOutcome> {
         files.iter().map(|file| file.outcome).collect()
     }
 
@@ -185,19 +185,19 @@ mod tests {
         let (folder, generated) = source();
         let write =
             |force| outcomes(&write_deployment_files(folder.path(), &generated, force).unwrap());
-        assert_eq!(write(false), [Outcome::Written; 3]);
-        assert_eq!(write(false), [Outcome::Unchanged; 3]);
+        assert_eq!(write(false), [FileOutcome::Written; 3]);
+        assert_eq!(write(false), [FileOutcome::Unchanged; 3]);
         assert_eq!(edited(folder.path()).unwrap().dockerfile, None);
         let path = folder.path().join(FOLDER_DOCKERFILE);
         let text = fs::read_to_string(&path).unwrap() + "LABEL a=b\n";
         fs::write(&path, &text).unwrap();
-        assert_eq!(write(false)[0], Outcome::Kept);
+        assert_eq!(write(false)[0], FileOutcome::Kept);
         let found = edited(folder.path()).unwrap();
         assert_eq!(
             (found.dockerfile.as_ref(), found.compose),
             (Some(&text), false)
         );
-        assert_eq!(write(true)[0], Outcome::Written);
+        assert_eq!(write(true)[0], FileOutcome::Written);
         assert_eq!(edited(folder.path()).unwrap().dockerfile, None);
         let left: Vec<_> = fs::read_dir(folder.path().join(FOLDER)).unwrap().collect();
         assert_eq!(left.len(), 3, "{left:?}");
@@ -209,7 +209,7 @@ mod tests {
         fs::create_dir(folder.path().join(FOLDER)).unwrap();
         fs::write(folder.path().join(FOLDER_DOCKERFILE), stamped("FROM old\n")).unwrap();
         let files = write_deployment_files(folder.path(), &generated, false).unwrap();
-        assert_eq!(files[0].outcome, Outcome::Written);
+        assert_eq!(files[0].outcome, FileOutcome::Written);
     }
 
     #[test]

@@ -9,7 +9,7 @@ mod deployment_files;
 mod embedded;
 mod planner;
 
-pub use deployment_files::{DeploymentFile, Outcome, write_deployment_files};
+pub use deployment_files::{DeploymentFile, FileOutcome, write_deployment_files};
 pub use devopser_core::context::CancellationToken;
 pub use devopser_core::engine::{AppView, Engine, Following, Worker};
 pub use devopser_core::model::deployment::{Deployment, DeploymentState};

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use devopser::detect::{self, GenerateOptions, detect_folder_at};
-use devopser::{Error, Outcome, Result, write_deployment_files};
+use devopser::{Error, FileOutcome, Result, write_deployment_files};
 
 use super::DONE;
 use super::args::GenerateArguments;
@@ -41,8 +41,8 @@ pub(crate) fn generate(given: &GenerateArguments, output: &Output) -> Result<u8>
             let mut text = String::new();
             for file in &files {
                 let said = match file.outcome {
-                    Outcome::Written => "written",
-                    Outcome::Unchanged => "unchanged",
+                    FileOutcome::Written => "written",
+                    FileOutcome::Unchanged => "unchanged",
                     _ => "kept, as it was edited (--force replaces it)",
                 };
                 let _ = writeln!(text, "{:<36}{said}", file.path);
