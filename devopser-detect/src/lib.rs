@@ -76,28 +76,38 @@ pub fn detect_with(tree: &dyn FileTree, others: &[Arc<dyn StackDetector>]) -> Re
             add(&mut report, detection);
         }
     }
-    report.services = services::find(&scan, &report);
+    completed(&scan, report)
+}
+
+/// A report with its services, findings and warnings.
+fn completed(scan: &Scan<'_>, mut report: Report) -> Report {
+    report.services = services::find(scan, &report);
     services::promote(&mut report);
-    report.findings = findings(&scan, &report);
-    submodules(&scan);
+    report.findings = findings(scan, &report);
+    submodules(scan);
     report.warnings.extend(scan.take_warnings());
     report
 }
 
-/// Submodules whose folders are empty: what lies in them is missing in every build
-/// (<https://git-scm.com/docs/gitmodules>).
+/// Submodules of the folder whose own folders are empty: what lies in them is missing in every build. The file that names
+/// them lies at the top (<https://git-scm.com/docs/gitmodules>).
 fn submodules(scan: &Scan<'_>) {
-    let Some(text) = scan.has(".gitmodules").then(|| scan.text(".gitmodules")) else {
+    let top = scan.above().unwrap_or(scan);
+    let Some(text) = top.has(".gitmodules").then(|| top.text(".gitmodules")) else {
         return;
     };
+    let is_ours = |path: &str| Path::new(path).starts_with(scan.folder());
     let text = text.unwrap_or_default();
     let paths = text
         .lines()
         .filter_map(|line| line.trim().strip_prefix("path"))
         .filter_map(|rest| rest.trim_start().strip_prefix('='))
         .map(|path| path.trim().trim_matches('/'));
-    for path in paths.filter(|path| !path.is_empty()).take(20) {
-        let found = scan.list(path);
+    for path in paths
+        .filter(|path| !path.is_empty() && is_ours(path))
+        .take(20)
+    {
+        let found = top.list(path);
         if found.files.is_empty() && found.folders.is_empty() {
             scan.warn(format!("{path} is a git submodule whose files are not here; fetch them with `git submodule update --init` and deploy the folder"));
         }
@@ -135,12 +145,16 @@ fn findings(scan: &Scan<'_>, report: &Report) -> Vec<Finding> {
 /// # Errors
 /// [`devopser_core::ErrorKind::InvalidInput`] when it is no folder, or cannot be listed.
 pub fn detect_folder(path: &Path) -> Result<Report> {
+    on_disk(path, |tree| detect(tree))
+}
+
+fn on_disk(path: &Path, look: impl FnOnce(&FolderTree) -> Report) -> Result<Report> {
     let limits = Limits {
         strict: false,
         ..Limits::default()
     };
     let tree = FolderTree::open_with(path, limits)?;
-    let mut report = detect(&tree);
+    let mut report = look(&tree);
     if tree.truncated() {
         report
             .warnings
@@ -162,12 +176,7 @@ pub fn detect_folder_at(source: &Path, root: &str) -> Result<Report> {
     if root.is_empty() || root == "." {
         return detect_folder(source);
     }
-    let limits = Limits {
-        strict: false,
-        ..Limits::default()
-    };
-    let source = FolderTree::open_with(source, limits)?;
-    Ok(detect_at(&source, root))
+    on_disk(source, |tree| detect_at(tree, root))
 }
 
 /// See [`detect_folder_at`]; `root` is a folder of the tree.
@@ -180,11 +189,7 @@ pub fn detect_at(source: &dyn FileTree, root: &str) -> Report {
     if let Some(stack) = &mut report.stack {
         stack::context::complete(&scan, stack);
     }
-    report.services = services::find(&scan, &report);
-    services::promote(&mut report);
-    report.findings = findings(&scan, &report);
-    report.warnings.extend(scan.take_warnings());
-    report
+    completed(&scan, report)
 }
 
 /// The file names that the built-in detectors read, sorted: what a remote tree should fetch.

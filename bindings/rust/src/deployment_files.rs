@@ -10,8 +10,7 @@ use devopser_detect::{
 };
 use serde::Serialize;
 
-/// The largest file that is read.
-const MAX: u64 = 1 << 20;
+use crate::planner::read;
 
 /// What became of one file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -75,7 +74,7 @@ pub fn write_deployment_files(
     let mut written = Vec::new();
     for (path, text) in texts {
         let text = stamped(text);
-        let outcome = match plain_file(folder, path)? {
+        let outcome = match read(folder, path)? {
             Some(known) if known == text => FileOutcome::Unchanged,
             Some(known) if is_edited(&known) && !force => FileOutcome::Kept,
             _ => {
@@ -94,12 +93,12 @@ pub(crate) fn edited(folder: &Path) -> Result<Edited> {
         return Ok(Edited::default());
     }
     let edit = |path: &str| -> Result<Option<String>> {
-        Ok(plain_file(folder, path)?.filter(|text| is_edited(text)))
+        Ok(read(folder, path)?.filter(|text| is_edited(text)))
     };
     Ok(Edited {
         dockerfile: edit(FOLDER_DOCKERFILE)?,
         // A list as it was generated belongs to the Dockerfile that was edited.
-        dockerignore: plain_file(folder, FOLDER_DOCKERIGNORE)?,
+        dockerignore: read(folder, FOLDER_DOCKERIGNORE)?,
         compose: edit(FOLDER_COMPOSE)?.is_some(),
     })
 }
@@ -114,21 +113,6 @@ fn is_there(folder: &Path) -> Result<bool> {
         )),
         _ => Ok(false),
     }
-}
-
-fn plain_file(folder: &Path, path: &str) -> Result<Option<String>> {
-    let at = folder.join(path);
-    match fs::symlink_metadata(&at) {
-        Ok(meta) if meta.is_file() && meta.len() <= MAX => {}
-        Ok(_) => {
-            let rule = format!("{path} must be a plain file of at most 1 MiB");
-            return Err(Error::invalid("source", rule));
-        }
-        Err(_) => return Ok(None),
-    }
-    fs::read_to_string(&at).map(Some).map_err(|source| {
-        Error::invalid("source", format!("{path} is not UTF-8 text")).with_source(source)
-    })
 }
 
 /// Writes beside it and renames, so that nobody sees half a file.

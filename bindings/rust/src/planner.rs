@@ -113,7 +113,7 @@ fn docker_plan(source: &Path, spec: &DeploySpec, report: Report) -> Result<Plan>
         use_own_dockerfile: spec.own_dockerfile,
         ..GenerateOptions::default()
     };
-    let context = stack.hints.get("context").cloned();
+    let context = workspace(stack);
     let generated = generate(&report, &options)?;
     let mut plan = image_plan(
         spec,
@@ -124,7 +124,7 @@ fn docker_plan(source: &Path, spec: &DeploySpec, report: Report) -> Result<Plan>
     );
     plan.app_port = generated.port;
     if let Some(context) = context {
-        builds_in(&mut plan, context.trim_start_matches('.').to_owned());
+        builds_in(&mut plan, context);
     }
     plan.compose = generated.compose;
     plan.run_env = run_env;
@@ -137,6 +137,12 @@ fn docker_plan(source: &Path, spec: &DeploySpec, report: Report) -> Result<Plan>
     Ok(plan)
 }
 
+/// The folder of the workspace that the app is a member of, as a build context.
+fn workspace(stack: &Detection) -> Option<String> {
+    let context = stack.hints.get("context")?;
+    Some(if context == "." { "" } else { context }.to_owned())
+}
+
 /// Sets the folder that the image is built in.
 fn builds_in(plan: &mut Plan, context: String) {
     if let BuildPlan::Image { options, .. } = &mut plan.build {
@@ -145,7 +151,7 @@ fn builds_in(plan: &mut Plan, context: String) {
 }
 
 /// The text of a file of the source, if it is there; never through a link, as that could lead out of the source.
-fn read(folder: &Path, name: &str) -> Result<Option<String>> {
+pub(crate) fn read(folder: &Path, name: &str) -> Result<Option<String>> {
     let path = folder.join(name);
     match std::fs::symlink_metadata(&path) {
         Ok(meta) if meta.is_file() && meta.len() <= 1 << 20 => {}
@@ -207,6 +213,9 @@ fn local_plan(spec: &DeploySpec, report: Report) -> Result<Plan> {
     warnings.push(
         "The provider \"local\" runs the source's own commands as you, without a sandbox.".into(),
     );
+    if workspace(&stack).is_some() {
+        warnings.push("It is a member of a workspace above it; the provider \"local\" builds its folder alone. What it needs from there is missing: deploy it with the provider \"docker\".".into());
+    }
     let databases = databases(spec, &stack);
     if let Some(database) = databases.first() {
         warnings.push(format!("It wants a database ({database:?}); the provider \"local\" makes none. Hand its URL over with --env."));

@@ -22,7 +22,7 @@ use crate::model::service::{
 };
 use crate::model::source::Source;
 use crate::provider::{BlobStoreExt, LogOptions, Provider};
-use crate::source::{Snapshot, lay_out, snapshot_archive, snapshot_folder};
+use crate::source::{Snapshot, inside, lay_out, snapshot_archive, snapshot_folder};
 use crate::store::{DeploymentStoreExt, LeaseGrant, PendingRun};
 use crate::{Error, ErrorKind, Result, Secret};
 
@@ -155,7 +155,7 @@ impl Engine {
         let spec = spec.clone();
         super::steps::blocking(move || {
             if let Some(root) = &spec.root {
-                super::steps::inside(&folder, root)?;
+                inside(&folder, root)?;
             }
             shared.parts.planner.plan(&folder, &spec)
         })
@@ -420,12 +420,7 @@ impl Engine {
         name: &str,
         secret: &Secret,
     ) -> Result<SecretRef> {
-        let name = crate::id::EnvName::new(name)?;
-        let reference = SecretRef(format!("{}/{}/env/{name}", target.app, target.environment));
-        vault(&self.shared, &target.tenant)
-            .put(&reference, secret)
-            .await?;
-        Ok(reference)
+        self.put_in_vault(target, "env", name, secret).await
     }
 
     /// Puts a secret of an app's builds into the vault and returns the reference that
@@ -440,9 +435,19 @@ impl Engine {
         name: &str,
         secret: &Secret,
     ) -> Result<SecretRef> {
+        self.put_in_vault(target, "build", name, secret).await
+    }
+
+    async fn put_in_vault(
+        &self,
+        target: &Target,
+        kind: &str,
+        name: &str,
+        secret: &Secret,
+    ) -> Result<SecretRef> {
         let name = crate::id::EnvName::new(name)?;
         let reference = SecretRef(format!(
-            "{}/{}/build/{name}",
+            "{}/{}/{kind}/{name}",
             target.app, target.environment
         ));
         vault(&self.shared, &target.tenant)

@@ -13,6 +13,7 @@ mod archive_zip;
 mod git;
 mod git_failure;
 mod git_run;
+mod inside;
 mod lay_out;
 mod snapshot;
 mod tar_read;
@@ -27,6 +28,7 @@ use crate::id::Digest;
 
 pub use archive::snapshot_archive;
 pub use git::{GitProgram, GitRequest, GitSnapshot, resolve_git, snapshot_git};
+pub use inside::inside;
 pub use lay_out::lay_out;
 pub use snapshot::snapshot_folder;
 pub use tree::{LEFT_OUT, LeftOut, LeftOutWhen};

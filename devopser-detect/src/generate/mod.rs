@@ -128,7 +128,9 @@ pub fn generate(report: &Report, options: &GenerateOptions) -> Result<Generated>
     };
     let mut env = stack.run_env.clone();
     env.insert("PORT".to_owned(), port.to_string());
-    let place = compose::Place::of(hint(stack, "folder"), options);
+    // A Dockerfile of the app's own is built in the app's folder.
+    let folder = hint(stack, "folder").filter(|_| own.is_none());
+    let place = compose::Place::of(folder, options);
     let compose = compose::of(options, &place, own.as_deref(), port, &env, &databases);
     Ok(Generated {
         dockerfile,

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use devopser::detect::{self, GenerateOptions, detect_folder_at};
+use devopser::source::inside;
 use devopser::{Error, FileOutcome, Result, write_deployment_files};
 
 use super::DONE;
@@ -12,17 +13,12 @@ use super::output::Output;
 /// Writes the generated files to `.deployment/`, and says which were kept.
 pub(crate) fn generate(given: &GenerateArguments, output: &Output) -> Result<u8> {
     let root = given.root.as_deref().unwrap_or_default();
-    let folder = match root {
-        "" => given.folder.clone(),
-        root => given.folder.join(root),
-    };
-    if !folder.is_dir() {
-        return Err(
-            Error::invalid("folder", format!("{} is no folder", folder.display())).with_remedy(
-                "Files are generated in a folder; unpack or clone anything else first.",
-            ),
-        );
+    if !given.folder.is_dir() {
+        let said = format!("{} is no folder", given.folder.display());
+        return Err(Error::invalid("folder", said)
+            .with_remedy("Files are generated in a folder; unpack or clone anything else first."));
     }
+    let folder = inside(&given.folder, root)?;
     let options = GenerateOptions {
         port: given.app_port,
         health_path: given.health_path.clone(),

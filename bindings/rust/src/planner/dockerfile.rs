@@ -10,7 +10,7 @@ use devopser_detect::{
     without_frontend,
 };
 
-use super::{builds_in, image_plan, read, refuse_forbidden};
+use super::{builds_in, image_plan, read, refuse_forbidden, workspace};
 
 /// The plan for the Dockerfile of the repository's own in the app's `folder`.
 pub(super) fn own(
@@ -53,10 +53,7 @@ pub(super) fn edited(
         .collect();
     refuse_forbidden(&findings, FOLDER_DOCKERFILE)?;
     let stack = report.stack.clone().unwrap_or_default();
-    let context = match stack.hints.get("context") {
-        Some(context) => context.trim_start_matches('.').to_owned(),
-        None => own_context(source, spec, text),
-    };
+    let context = workspace(&stack).unwrap_or_else(|| own_context(source, spec, text));
     let text = without_frontend(text);
     let port = spec.app_port.or_else(|| dockerfile_port(&text));
     let mut plan = image_plan(spec, report, text, dockerignore.unwrap_or_default(), true);

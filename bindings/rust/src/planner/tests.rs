@@ -145,3 +145,40 @@ fn a_link_in_the_place_of_the_folder_is_refused() {
     let refused = StackPlanner.plan(at, &spec(at)).unwrap_err().to_string();
     assert!(refused.contains("is a link"), "{refused}");
 }
+
+#[test]
+fn a_member_is_built_in_its_workspace_wherever_that_lies() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    for top in ["", ".hidden/"] {
+        fs::create_dir_all(at.join(top).join("apps/web")).unwrap();
+        fs::write(
+            at.join(top).join("package.json"),
+            r#"{"workspaces": ["apps/*"]}"#,
+        )
+        .unwrap();
+        let manifest = r#"{"name": "web", "scripts": {"start": "node a.js"}}"#;
+        fs::write(at.join(top).join("apps/web/package.json"), manifest).unwrap();
+        fs::write(at.join(top).join("apps/web/a.js"), "").unwrap();
+        let member = DeploySpec {
+            root: Some(format!("{top}apps/web")),
+            ..spec(at)
+        };
+        let plan = StackPlanner.plan(at, &member).unwrap();
+        let BuildPlan::Image { options, .. } = &plan.build else {
+            panic!("{:?}", plan.build);
+        };
+        assert_eq!(options.context, top.trim_end_matches('/'));
+        let local = DeploySpec {
+            provider: ProviderId::new("local").unwrap(),
+            ..member
+        };
+        let warnings = StackPlanner.plan(at, &local).unwrap().warnings;
+        assert!(
+            warnings
+                .iter()
+                .any(|line| line.contains("member of a workspace")),
+            "{warnings:?}"
+        );
+    }
+}

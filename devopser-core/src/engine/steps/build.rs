@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Steps, inside};
+use super::Steps;
 use crate::context::Context;
 use crate::engine::runtime::StepContext;
 use crate::model::artifact::{Artifact, ImageArtifact};
@@ -11,6 +11,7 @@ use crate::model::record::Release;
 use crate::model::service::ServiceRef;
 use crate::pipeline::StepInput;
 use crate::provider::{BuildRequest, DestroyRequest, PrepareRequest, Provider, SourceBuildRequest};
+use crate::source::inside;
 use crate::{Error, Result, Secret};
 
 /// Makes the service exist, and writes what the app needs to reach its databases into the release.

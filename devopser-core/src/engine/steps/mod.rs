@@ -62,7 +62,7 @@ pub(crate) fn registry(steps: &Steps) -> Registry {
 }
 
 /// What a step did, for the people who watch: a line, or nothing to tell.
-pub(crate) use source::{blocking, inside};
+pub(crate) use source::blocking;
 
 pub(crate) type Told<T> = (T, Option<String>);
 

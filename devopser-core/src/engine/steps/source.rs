@@ -16,7 +16,7 @@ use crate::model::service::{EnvValue, ReleasePhase};
 use crate::model::source::Source;
 use crate::pipeline::StepInput;
 use crate::provider::BlobStoreExt;
-use crate::source::{GitRequest, snapshot_git, unpack};
+use crate::source::{GitRequest, inside, snapshot_git, unpack};
 use crate::store::DeploymentStoreExt;
 use crate::{Error, ErrorKind, Result};
 
@@ -463,30 +463,6 @@ fn port_taken(port: u16) -> Error {
     Error::new(ErrorKind::PortTaken, format!("the port {port} is in use"))
         .with_context("port", port)
         .with_remedy("Choose another port, or leave it out to get a free one.")
-}
-
-/// `root` inside `folder`, without a way out of it.
-pub(crate) fn inside(folder: &Path, root: &str) -> Result<PathBuf> {
-    let plain = Path::new(root).components().all(|part| {
-        matches!(
-            part,
-            std::path::Component::Normal(_) | std::path::Component::CurDir
-        )
-    });
-    let path = folder.join(root);
-    let stays = path
-        .canonicalize()
-        .ok()
-        .zip(folder.canonicalize().ok())
-        .is_some_and(|(path, folder)| path.starts_with(folder));
-    if plain && stays && path.is_dir() {
-        Ok(path)
-    } else {
-        Err(Error::invalid(
-            "root",
-            format!("\"{root}\" is not a folder inside the source"),
-        ))
-    }
 }
 
 async fn make_folder(folder: &Path) -> Result<()> {

@@ -151,7 +151,7 @@ fn go(scan: &Scan<'_>, top: &Scan<'_>) -> Option<Above> {
     }
     let text = scan.text("go.mod")?;
     let replaced = text.lines().filter_map(|line| line.split_once("=>"));
-    let levels = replaced.map(|(_, to)| levels_up(to.trim(), '/')).max()?;
+    let levels = replaced.map(|(_, to)| levels_up(to.trim())).max()?;
     beside(
         scan,
         levels,
@@ -169,7 +169,7 @@ fn dotnet(scan: &Scan<'_>, top: &Scan<'_>, detection: &Detection) -> Option<Abov
     let deep = project.matches('/').count();
     let references = text.split("ProjectReference").skip(1).filter_map(|rest| {
         let path = rest.split_once("Include=\"")?.1.split('"').next()?;
-        Some(levels_up(&path.replace('\\', "/"), '/'))
+        Some(levels_up(&path.replace('\\', "/")))
     });
     let referred = references.max().unwrap_or(0).saturating_sub(deep);
     let found = beside(
@@ -207,9 +207,9 @@ fn beside(scan: &Scan<'_>, levels: usize, evidence: Evidence) -> Option<Above> {
 }
 
 /// How many `..` a path begins with.
-fn levels_up(path: &str, separator: char) -> usize {
+fn levels_up(path: &str) -> usize {
     path.trim_start_matches("./")
-        .split(separator)
+        .split('/')
         .take_while(|part| *part == "..")
         .count()
 }

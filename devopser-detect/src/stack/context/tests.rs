@@ -198,3 +198,23 @@ fn dotnet_needs_what_it_refers_to() {
     with_settings.push(("Directory.Packages.props", "<Project/>"));
     assert_eq!(context(&with_settings, "src/Api"), pair(".", "src/Api"));
 }
+
+#[test]
+fn a_folder_is_told_of_its_own_submodules() {
+    let modules =
+        "[submodule \"a\"]\n\tpath = site/themes/a\n[submodule \"b\"]\n\tpath = other/b\n";
+    let tree = MemoryTree::new([
+        (".gitmodules", modules),
+        ("site/hugo.toml", "theme = \"a\"\n"),
+        ("site/content/_index.md", ""),
+    ]);
+    let told = |report: crate::Report| {
+        report
+            .warnings
+            .iter()
+            .filter(|line| line.contains("submodule"))
+            .count()
+    };
+    assert_eq!(told(crate::detect_at(&tree, "site")), 1);
+    assert_eq!(told(crate::detect(&tree)), 2);
+}
