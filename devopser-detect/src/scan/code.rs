@@ -9,11 +9,24 @@ const MAX_FILES: usize = 60;
 
 /// Source files with one of the endings, near the root first; tests and examples left out.
 pub(crate) fn sources<'t>(scan: &'t Scan<'_>, endings: &[&str], depth: usize) -> Vec<&'t str> {
+    each(scan, endings, depth).collect()
+}
+
+/// The same, one after another: a level of folders is listed when the iterator reaches it.
+pub(crate) fn each<'t>(
+    scan: &'t Scan<'_>,
+    endings: &[&str],
+    depth: usize,
+) -> impl Iterator<Item = &'t str> {
     scan.files(depth)
         .filter(|path| endings.iter().any(|ending| super::ends(path, ending)))
-        .filter(|path| !is_test(path) && !is_hidden(path))
+        .filter(|path| is_own(path))
         .take(MAX_FILES)
-        .collect()
+}
+
+/// Whether a path is the app's own: not of tests, examples, documentation or tools.
+pub(crate) fn is_own(path: &str) -> bool {
+    !is_test(path) && !is_hidden(path)
 }
 
 /// Settings of test tools, which name the ports of servers that they start for themselves.

@@ -157,6 +157,31 @@ impl Gradle {
     }
 }
 
+/// The folders of the modules of Maven (<https://maven.apache.org/guides/mini/guide-multiple-modules.html>) and of the
+/// projects of Gradle (<https://docs.gradle.org/current/userguide/multi_project_builds.html>).
+pub(crate) fn modules(scan: &Scan<'_>) -> Vec<String> {
+    let clean = |path: &str| path.trim_start_matches("./").trim_matches('/').to_owned();
+    let mut found: Vec<String> = Pom::read(scan, "pom.xml")
+        .map(|pom| pom.modules.iter().map(|module| clean(module)).collect())
+        .unwrap_or_default();
+    let settings = scan.first(&["settings.gradle.kts", "settings.gradle"]);
+    let text = settings.and_then(|path| scan.text(path));
+    for line in text.unwrap_or_default().lines() {
+        let line = line.trim();
+        if !line.starts_with("include") || line.starts_with("includeBuild") {
+            continue;
+        }
+        let names = line.split(['"', '\'']).skip(1).step_by(2);
+        found.extend(names.map(|name| clean(&name.replace(':', "/"))));
+    }
+    found.retain(|folder| !folder.is_empty() && !folder.contains(".."));
+    found.truncate(MAX_MODULES);
+    found
+}
+
+/// How many modules of a build are looked into.
+const MAX_MODULES: usize = 64;
+
 #[cfg(test)]
 mod tests {
     use super::*;

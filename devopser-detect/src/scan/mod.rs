@@ -13,6 +13,7 @@ pub(crate) mod procfile;
 pub(crate) mod python;
 pub(crate) mod ruby;
 mod search;
+pub(crate) mod solution;
 pub(crate) mod versions;
 pub(crate) mod xml;
 

@@ -5,7 +5,7 @@ mod kubernetes;
 mod solution;
 mod workspaces;
 
-pub(crate) use workspaces::{expand, matches as fits};
+pub(crate) use workspaces::{expand, matches as fits, members};
 
 use std::collections::BTreeMap;
 

@@ -3,11 +3,11 @@
 use devopser_core::model::report::Evidence;
 
 use crate::scan::xml::{attribute, elements};
-use crate::scan::{Scan, base_name, code, folder_of};
+use crate::scan::{Scan, base_name, code, folder_of, solution};
 
 /// A project that makes a program which runs on and on.
-struct Program<'t> {
-    path: &'t str,
+struct Program {
+    path: String,
     /// The file names of the projects that it refers to.
     references: Vec<String>,
 }
@@ -15,24 +15,25 @@ struct Program<'t> {
 /// The folders of the web and worker programs, where a solution has several that stand by themselves: what another
 /// program refers to is a part of that one.
 pub(super) fn find(scan: &Scan<'_>) -> Vec<(String, Evidence)> {
-    let solution = scan
-        .root_with(".sln")
-        .chain(scan.root_with(".slnx"))
-        .next()
-        .map(str::to_owned);
-    let Some(solution) = solution else {
+    const ENDINGS: &[&str] = &[".csproj", ".fsproj"];
+    let Some(solution) = solution::path(scan) else {
         return Vec::new();
     };
-    let paths = code::sources(scan, &[".csproj", ".fsproj"], 4).into_iter();
-    let programs: Vec<Program<'_>> = paths.filter_map(|path| program(scan, path)).collect();
+    let mut paths = solution::projects(scan, ENDINGS);
+    if paths.is_empty() {
+        let found = code::each(scan, ENDINGS, 4);
+        paths = found.map(str::to_owned).collect();
+    }
+    let paths = paths.into_iter();
+    let programs: Vec<Program> = paths.filter_map(|path| program(scan, path)).collect();
     let is_part = |path: &str| {
         programs.iter().any(|other| {
             other.path != path && other.references.iter().any(|name| name == base_name(path))
         })
     };
-    let alone: Vec<&Program<'_>> = programs
+    let alone: Vec<&Program> = programs
         .iter()
-        .filter(|program| !is_part(program.path) && !folder_of(program.path).is_empty())
+        .filter(|program| !is_part(&program.path) && !folder_of(&program.path).is_empty())
         .collect();
     if alone.len() < 2 {
         return Vec::new();
@@ -41,21 +42,21 @@ pub(super) fn find(scan: &Scan<'_>) -> Vec<(String, Evidence)> {
     alone
         .into_iter()
         .map(|program| {
-            let evidence = Evidence::file(program.path, why.clone());
-            (folder_of(program.path).to_owned(), evidence)
+            let evidence = Evidence::file(program.path.clone(), why.clone());
+            (folder_of(&program.path).to_owned(), evidence)
         })
         .collect()
 }
 
-fn program<'t>(scan: &Scan<'t>, path: &'t str) -> Option<Program<'t>> {
-    let name = base_name(path).to_ascii_lowercase();
+fn program(scan: &Scan<'_>, path: String) -> Option<Program> {
+    let name = base_name(&path).to_ascii_lowercase();
     if ["test", "apphost", "migrat", "benchmark"]
         .iter()
         .any(|part| name.contains(part))
     {
         return None;
     }
-    let text = scan.text(path)?;
+    let text = scan.text(&path)?;
     let all = elements(&text);
     let sdk = all
         .iter()

@@ -1,6 +1,6 @@
 //! The members of workspaces: npm, yarn, bun, pnpm, lerna, Nx, Cargo, Go.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 
 use devopser_core::model::report::Evidence;
@@ -18,16 +18,45 @@ pub(super) fn find(scan: &Scan<'_>, into: &mut BTreeMap<String, Vec<Evidence>>) 
             add(scan, into, folder_of(path).to_owned(), evidence);
         }
     }
-    let globs = globs(scan)
-        .into_iter()
-        .filter(|(glob, ..)| !glob.starts_with('!'))
-        .take(MAX);
-    for (glob, path, manifest) in globs {
-        for root in expand(scan, &glob, manifest) {
-            let evidence = scan.evidence(path, &glob, "a member of the workspace");
+    for (glob, path, manifest) in globs(scan).iter().take(MAX) {
+        for root in expand(scan, glob, manifest) {
+            let evidence = scan.evidence(path, glob, "a member of the workspace");
             add(scan, into, root, evidence);
         }
     }
+}
+
+/// The folders of the workspaces' members that have a manifest of that name, and of the packages beside them that a Cargo
+/// workspace depends on by their paths.
+pub(crate) fn members(scan: &Scan<'_>, manifest: &str) -> Vec<String> {
+    let globs = globs(scan);
+    let globs = globs.iter().filter(|(.., of)| *of == manifest).take(MAX);
+    let mut found: Vec<String> = globs
+        .flat_map(|(glob, ..)| expand(scan, glob, manifest))
+        .collect();
+    if manifest == "Cargo.toml" {
+        found.extend(beside(scan));
+    }
+    let mut seen = BTreeSet::new();
+    found.retain(|folder| seen.insert(folder.clone()));
+    found
+}
+
+/// Packages that are members because the root depends on their paths
+/// (<https://doc.rust-lang.org/cargo/reference/workspaces.html#the-members-and-exclude-fields>).
+fn beside(scan: &Scan<'_>) -> Vec<String> {
+    let Some(root) = scan.toml("Cargo.toml") else {
+        return Vec::new();
+    };
+    let tables = ["/dependencies", "/workspace/dependencies"];
+    let tables = tables
+        .iter()
+        .filter_map(|place| root.pointer(place)?.as_object());
+    let paths = tables.flat_map(|table| table.values().filter_map(|of| of.get("path")?.as_str()));
+    let folders = paths.filter_map(clean);
+    folders
+        .filter(|folder| scan.has(&format!("{folder}/Cargo.toml")))
+        .collect()
 }
 
 /// What the workspaces list: the glob, the file that says it, the manifest of a member.
@@ -61,6 +90,8 @@ fn globs(scan: &Scan<'_>) -> Vec<(String, &'static str, &'static str)> {
         .map(|line| line.trim().trim_start_matches("use ").trim());
     let words = words.filter(|line| line.starts_with("./"));
     found.extend(words.map(|glob| (glob.to_owned(), "go.work", "go.mod")));
+    // What is left out is told elsewhere: a folder without a manifest is no member.
+    found.retain(|(glob, ..)| !glob.starts_with('!'));
     found
 }
 
@@ -71,14 +102,8 @@ pub(crate) fn expand(scan: &Scan<'_>, glob: &str, manifest: &str) -> Vec<String>
         return Vec::new();
     };
     let parts: Vec<&str> = glob.split('/').collect();
-    if parts.contains(&"**") {
-        let found = scan.named(manifest, 5).into_iter().map(folder_of);
-        return found
-            .filter(|folder| {
-                !folder.is_empty() && matches(&parts, &folder.split('/').collect::<Vec<_>>())
-            })
-            .map(str::to_owned)
-            .collect();
+    if let Some(at) = parts.iter().position(|part| *part == "**") {
+        return anywhere(scan, &parts, at, manifest);
     }
     let mut found = vec![String::new()];
     for part in parts {
@@ -90,6 +115,31 @@ pub(crate) fn expand(scan: &Scan<'_>, glob: &str, manifest: &str) -> Vec<String>
             .collect();
     }
     found.retain(|folder| scan.has(&format!("{folder}/{manifest}")));
+    found
+}
+
+/// The same for a glob with `**` at a place: what lies before it says where the search begins. A member's own folders are
+/// not searched: what lies there belongs to it.
+fn anywhere(scan: &Scan<'_>, glob: &[&str], at: usize, manifest: &str) -> Vec<String> {
+    let before = glob[..at]
+        .iter()
+        .take_while(|part| !part.contains('*'))
+        .copied()
+        .collect::<Vec<_>>();
+    let (mut found, mut left) = (Vec::new(), MAX * 4);
+    let mut queue = VecDeque::from([before.join("/")]);
+    while let Some(folder) = queue.pop_front().filter(|_| left > 0) {
+        left -= 1;
+        let is_below = folder.split('/').count() > before.len();
+        if is_below && scan.has(&format!("{folder}/{manifest}")) {
+            found.push(folder);
+            continue;
+        }
+        let deep = folder.matches('/').count() >= 4;
+        let below = scan.list(&folder);
+        queue.extend(below.folders.iter().filter(|_| !deep).cloned());
+    }
+    found.retain(|folder| matches(glob, &folder.split('/').collect::<Vec<_>>()));
     found
 }
 
@@ -123,11 +173,15 @@ pub(super) fn crates_of_others(scan: &Scan<'_>) -> Vec<String> {
     if root.is_none_or(|root| root.get("workspace").is_none()) {
         return Vec::new();
     }
-    let members: Vec<(&str, Rc<Value>)> = scan
-        .named("Cargo.toml", 4)
-        .into_iter()
+    let paths = members(scan, "Cargo.toml").into_iter();
+    let paths = paths.map(|folder| format!("{folder}/Cargo.toml"));
+    let members: Vec<(String, Rc<Value>)> = std::iter::once("Cargo.toml".to_owned())
+        .chain(paths)
         .take(MAX)
-        .filter_map(|path| Some((path, scan.toml(path)?)))
+        .filter_map(|path| {
+            let manifest = scan.toml(&path)?;
+            Some((path, manifest))
+        })
         .collect();
     let depends = |manifest: &Value, name: &str| {
         manifest
@@ -137,7 +191,7 @@ pub(super) fn crates_of_others(scan: &Scan<'_>) -> Vec<String> {
     let is_used = |path: &str, name: &str| {
         members
             .iter()
-            .any(|(other, manifest)| *other != path && depends(manifest, name))
+            .any(|(other, manifest)| other != path && depends(manifest, name))
     };
     members
         .iter()

@@ -205,14 +205,8 @@ pub(crate) fn of_node(scan: &Scan<'_>, package: &Package) -> Fact<Vec<Database>>
             needs.add(*database, scan.in_package(dep, format!("depends on {dep}")));
         }
     }
-    // A schema is of use to an app that depends on Prisma; in a workspace another member may.
-    let depends = ["prisma", "@prisma/client"]
-        .iter()
-        .any(|name| package.has(name));
-    let is_workspace = !package.workspaces().is_empty() || scan.has("pnpm-workspace.yaml");
-    let depth = if depends || is_workspace { 3 } else { 1 };
-    for path in scan.named("schema.prisma", depth) {
-        prisma(scan, path, &mut needs);
+    for path in super::node::prisma::schemas(scan, package) {
+        prisma(scan, &path, &mut needs);
     }
     needs.confirm_by_env(scan);
     needs.into_fact()
@@ -306,13 +300,22 @@ pub(crate) fn of_python(scan: &Scan<'_>, requirements: &Requirements) -> Fact<Ve
         ("mongodb://", Database::Mongodb),
         ("redis://", Database::Redis),
     ];
-    for path in scan
-        .named("settings.py", 2)
-        .into_iter()
-        .chain(scan.named("config.py", 2))
-        .take(6)
-    {
-        needs.add_words(scan, path, &settings);
+    let mut files = super::python::settings::files(scan);
+    if files.is_empty() {
+        let found = ["settings.py", "config.py"].into_iter();
+        let found = found.flat_map(|name| scan.named(name, 2));
+        files = found.map(str::to_owned).collect();
+    }
+    for path in files.iter().take(6) {
+        // Settings that offer SQLite as well need a server only where its driver is there.
+        let offers = scan
+            .text(path)
+            .is_some_and(|text| text.contains("django.db.backends.sqlite3"));
+        let counts = |(word, database): &&(&str, Database)| {
+            !offers || !word.starts_with("django.") || needs.found.contains_key(database)
+        };
+        let words: Vec<_> = settings.iter().filter(counts).copied().collect();
+        needs.add_words(scan, path, &words);
     }
     needs.into_fact()
 }

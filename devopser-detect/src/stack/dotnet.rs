@@ -4,15 +4,15 @@ use devopser_core::model::report::{Database, Evidence, Fact};
 
 use super::{Stack, databases, fact, found, port, version};
 use crate::rank::{Found, Strength};
-use crate::scan::{Scan, base_name, code, xml};
+use crate::scan::{Scan, base_name, code, solution, xml};
 
 /// The .NET detector.
 #[derive(Debug)]
 pub(crate) struct DotNet;
 
 /// A project.
-struct Project<'t> {
-    path: &'t str,
+struct Project {
+    path: String,
     sdk: String,
     framework: Option<(String, u32)>,
     is_program: bool,
@@ -46,7 +46,7 @@ impl Stack for DotNet {
         let Some(project) = projects.first() else {
             return single_file(scan);
         };
-        let evidence = Evidence::file(project.path, "a project of .NET");
+        let evidence = Evidence::file(project.path.clone(), "a project of .NET");
         let mut detection = super::detection("dotnet", "dotnet", evidence.clone());
         detection.package_manager = fact("nuget", 92, evidence.clone());
         detection.install_command = fact(
@@ -63,10 +63,10 @@ impl Stack for DotNet {
         let is_wasm = project.sdk.contains("BlazorWebAssembly");
         detection.framework = framework(scan, project, is_wasm, is_web);
         detection.is_static = Some(Fact::new(is_wasm, 85, evidence.clone()));
-        let name = base_name(project.path)
+        let name = base_name(&project.path)
             .rsplit_once('.')
             .map_or("app", |(name, _)| name);
-        let name = assembly(scan, project.path).unwrap_or_else(|| name.to_owned());
+        let name = assembly(scan, &project.path).unwrap_or_else(|| name.to_owned());
         detection.build_command = fact(
             format!("dotnet publish {} -c Release -o out", project.path),
             88,
@@ -79,12 +79,12 @@ impl Stack for DotNet {
             detection.start_command = fact(format!("dotnet out/{name}.dll"), 85, evidence);
         }
         if !is_wasm {
-            detection.port = Some(port_of(scan, is_web, detection.version.as_ref()));
+            detection.port = Some(port_of(scan, project, is_web, detection.version.as_ref()));
         }
         detection.databases = Some(needs(scan, &projects));
         detection
             .hints
-            .insert("project".to_owned(), project.path.to_owned());
+            .insert("project".to_owned(), project.path.clone());
         detection.hints.insert("assembly".to_owned(), name);
         found(
             detection,
@@ -99,7 +99,7 @@ impl Stack for DotNet {
 
 fn framework(
     scan: &Scan<'_>,
-    project: &Project<'_>,
+    project: &Project,
     is_wasm: bool,
     is_web: bool,
 ) -> Option<Fact<String>> {
@@ -109,13 +109,18 @@ fn framework(
         _ => return None,
     };
     let sign = if is_wasm { "Sdk=" } else { "Sdk" };
-    fact(id, 90, scan.evidence(project.path, sign, why))
+    fact(id, 90, scan.evidence(&project.path, sign, why))
 }
 
 /// Every project, the one that is most likely the app first.
-fn projects<'t>(scan: &'t Scan<'_>) -> Vec<Project<'t>> {
-    let paths = code::sources(scan, ENDINGS, depth(scan)).into_iter();
-    let mut projects: Vec<Project<'_>> = paths.filter_map(|path| read(scan, path)).collect();
+fn projects(scan: &Scan<'_>) -> Vec<Project> {
+    let mut paths = solution::projects(scan, ENDINGS);
+    if paths.is_empty() {
+        let found = code::each(scan, ENDINGS, depth(scan));
+        paths = found.map(str::to_owned).collect();
+    }
+    let paths = paths.into_iter();
+    let mut projects: Vec<Project> = paths.filter_map(|path| read(scan, path)).collect();
     projects.sort_by_cached_key(|project| {
         (
             rank(project),
@@ -126,8 +131,8 @@ fn projects<'t>(scan: &'t Scan<'_>) -> Vec<Project<'t>> {
     projects
 }
 
-/// How deep projects are looked for: a root that has the manifest of another stack and nothing of .NET holds none
-/// that would be the app.
+/// How deep projects are looked for where no solution names them: a root that has the manifest of another stack and
+/// nothing of .NET holds none that would be the app.
 fn depth(scan: &Scan<'_>) -> usize {
     let signs = [
         "global.json",
@@ -141,7 +146,11 @@ fn depth(scan: &Scan<'_>) -> usize {
             .any(|ending| path.ends_with(ending))
     };
     let of_net = scan.first(&signs).is_some() || scan.root_with("").any(|path| is_sign(&path));
-    if of_net || !scan.has_manifest() { 4 } else { 1 }
+    match (of_net, scan.has_manifest()) {
+        (true, _) => 4,
+        (false, false) => 2,
+        (false, true) => 0,
+    }
 }
 
 /// Programs of one file (<https://learn.microsoft.com/dotnet/core/sdk/file-based-apps>).
@@ -163,8 +172,8 @@ fn single_file(scan: &Scan<'_>) -> Option<Found> {
     found(detection, Strength::Source)
 }
 
-fn read<'t>(scan: &Scan<'_>, path: &'t str) -> Option<Project<'t>> {
-    let text = scan.text(path)?;
+fn read(scan: &Scan<'_>, path: String) -> Option<Project> {
+    let text = scan.text(&path)?;
     let mut project = Project {
         path,
         sdk: String::new(),
@@ -201,8 +210,8 @@ fn read<'t>(scan: &Scan<'_>, path: &'t str) -> Option<Project<'t>> {
 }
 
 /// Web programs first, then other programs, then libraries; tests and app hosts of development last.
-fn rank(project: &Project<'_>) -> u8 {
-    let name = base_name(project.path).to_ascii_lowercase();
+fn rank(project: &Project) -> u8 {
+    let name = base_name(&project.path).to_ascii_lowercase();
     let is_test = name.contains("test")
         || project
             .packages
@@ -229,7 +238,7 @@ fn assembly(scan: &Scan<'_>, path: &str) -> Option<String> {
     Some(element.text.to_owned()).filter(|name| !name.is_empty() && !name.contains('$'))
 }
 
-fn pinned(scan: &Scan<'_>, project: &Project<'_>) -> Option<Fact<String>> {
+fn pinned(scan: &Scan<'_>, project: &Project) -> Option<Fact<String>> {
     let own = project.framework.clone().and_then(|(name, line)| {
         let wanted = name
             .strip_prefix("netcoreapp")
@@ -239,7 +248,7 @@ fn pinned(scan: &Scan<'_>, project: &Project<'_>) -> Option<Fact<String>> {
             .to_owned();
         Some((
             wanted,
-            Evidence::line(project.path, Some(line), "the target framework"),
+            Evidence::line(project.path.clone(), Some(line), "the target framework"),
         ))
     });
     let props = scan.text("Directory.Build.props").and_then(|text| {
@@ -274,19 +283,20 @@ fn pinned(scan: &Scan<'_>, project: &Project<'_>) -> Option<Fact<String>> {
     )
 }
 
+/// A file in the project's folder.
+fn beside(project: &Project, name: &str) -> String {
+    match crate::scan::folder_of(&project.path) {
+        "" => name.to_owned(),
+        folder => format!("{folder}/{name}"),
+    }
+}
+
 /// Whether it makes no program: a library is what comes out where nothing else is said
 /// (<https://learn.microsoft.com/dotnet/core/project-sdk/msbuild-props#outputtype>).
-fn is_library(scan: &Scan<'_>, project: &Project<'_>) -> bool {
-    let folder = crate::scan::folder_of(project.path);
+fn is_library(scan: &Scan<'_>, project: &Project) -> bool {
     let has_main = ["Program.cs", "Program.fs", "Program.vb"]
         .iter()
-        .any(|name| {
-            if folder.is_empty() {
-                scan.has(name)
-            } else {
-                scan.has(&format!("{folder}/{name}"))
-            }
-        });
+        .any(|name| scan.has(&beside(project, name)));
     rank(project) == 5
         && !has_main
         && scan
@@ -295,11 +305,16 @@ fn is_library(scan: &Scan<'_>, project: &Project<'_>) -> bool {
 }
 
 /// <https://learn.microsoft.com/dotnet/core/compatibility/containers/8.0/aspnet-port>: 8080 since .NET 8, 80 before.
-fn port_of(scan: &Scan<'_>, is_web: bool, version: Option<&Fact<String>>) -> Fact<u16> {
-    for path in scan.named("appsettings.json", 4) {
-        let Some(value) = scan.json(path) else {
-            continue;
-        };
+///
+/// Settings lie in the project's folder (<https://learn.microsoft.com/aspnet/core/fundamentals/servers/kestrel/endpoints>).
+fn port_of(
+    scan: &Scan<'_>,
+    project: &Project,
+    is_web: bool,
+    version: Option<&Fact<String>>,
+) -> Fact<u16> {
+    let path = beside(project, "appsettings.json");
+    if let Some(value) = scan.json(&path) {
         let url = value
             .pointer("/Kestrel/Endpoints/Http/Url")
             .or_else(|| value.get("Urls"))
@@ -309,7 +324,7 @@ fn port_of(scan: &Scan<'_>, is_web: bool, version: Option<&Fact<String>>) -> Fac
             return Fact::new(
                 port,
                 85,
-                scan.evidence(path, "Url", "the endpoint in the settings"),
+                scan.evidence(&path, "Url", "the endpoint in the settings"),
             );
         }
     }
@@ -323,7 +338,7 @@ fn port_of(scan: &Scan<'_>, is_web: bool, version: Option<&Fact<String>>) -> Fac
     }
 }
 
-fn needs(scan: &Scan<'_>, projects: &[Project<'_>]) -> Fact<Vec<Database>> {
+fn needs(scan: &Scan<'_>, projects: &[Project]) -> Fact<Vec<Database>> {
     const PACKAGES: &[(&str, Database)] = &[
         ("Npgsql", Database::Postgres),
         ("MySql", Database::Mysql),
@@ -343,7 +358,11 @@ fn needs(scan: &Scan<'_>, projects: &[Project<'_>]) -> Fact<Vec<Database>> {
             {
                 needs.add(
                     *database,
-                    Evidence::line(project.path, Some(*line), format!("references {name}")),
+                    Evidence::line(
+                        project.path.clone(),
+                        Some(*line),
+                        format!("references {name}"),
+                    ),
                 );
             }
         }

@@ -260,8 +260,12 @@ fn still_fixed(least: Fact<String>) -> Fact<String> {
 /// `cmd/` is the layout that <https://go.dev/doc/modules/layout> names.
 fn main_package(scan: &Scan<'_>, module: Option<&GoMod>) -> Option<(String, Evidence)> {
     let mut mains: Vec<(&str, Evidence)> = Vec::new();
-    for path in code::sources(scan, &[".go"], 4) {
+    for path in code::each(scan, &[".go"], 4) {
         let folder = folder_of(path);
+        // None goes before the root's.
+        if !folder.is_empty() && mains.first().is_some_and(|(known, _)| known.is_empty()) {
+            break;
+        }
         if mains.iter().any(|(known, _)| *known == folder) {
             continue;
         }
@@ -334,14 +338,13 @@ fn listens_on(scan: &Scan<'_>, id: Option<&str>) -> Fact<u16> {
     if let Some(found) = port::in_env_example(scan) {
         return found;
     }
-    let files = code::sources(scan, &[".go"], 3);
-    let (mut first, rest): (Vec<&str>, Vec<&str>) = files.into_iter().partition(|path| {
+    let is_usual = |path: &str| {
         ["main.go", "server.go", "config.go", "app.go"].contains(&crate::scan::base_name(path))
-    });
-    first.extend(rest);
-    if let Some(found) = port::in_sources(scan, &first) {
+    };
+    if let Some(found) = port::nearest(scan, code::each(scan, &[".go"], 3), is_usual) {
         return found;
     }
+    let mut sources = code::each(scan, &[".go"], 3);
     match id {
         // https://pocketbase.io/docs/going-to-production/
         Some("pocketbase") => port::default(8090, "pocketbase"),
@@ -350,7 +353,7 @@ fn listens_on(scan: &Scan<'_>, id: Option<&str>) -> Fact<u16> {
         // https://pkg.go.dev/gopkg.in/macaron.v1#Macaron.Run
         Some("macaron") => port::default(4000, "macaron"),
         // https://pkg.go.dev/github.com/gin-gonic/gin#Engine.Run: without an address it is :8080.
-        Some("gin") if first.iter().any(|path| runs_gin(scan, path)) => port::default(8080, "gin"),
+        Some("gin") if sources.any(|path| runs_gin(scan, path)) => port::default(8080, "gin"),
         id => port::guess(
             if id == Some("fiber") { 3000 } else { 8080 },
             id.unwrap_or("Go servers"),

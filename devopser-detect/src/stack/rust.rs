@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::{Stack, databases, fact, found, port, version};
 use crate::rank::{Found, Strength};
 use crate::scan::{Scan, code, folder_of, versions};
+use crate::services;
 
 /// The Rust detector.
 #[derive(Debug)]
@@ -260,17 +261,11 @@ fn members(scan: &Scan<'_>, root: &Rc<Value>) -> Vec<Member> {
         });
     }
     if root.get("workspace").is_some() {
-        for path in scan
-            .named("Cargo.toml", 4)
-            .into_iter()
-            .filter(|path| *path != "Cargo.toml" && !code::is_test(path))
-            .take(60)
-        {
-            if let Some(manifest) = scan.toml(path) {
-                found.push(Member {
-                    path: path.to_owned(),
-                    manifest,
-                });
+        let folders = services::members(scan, "Cargo.toml").into_iter();
+        for folder in folders.filter(|folder| !code::is_test(folder)).take(60) {
+            let path = format!("{folder}/Cargo.toml");
+            if let Some(manifest) = scan.toml(&path) {
+                found.push(Member { path, manifest });
             }
         }
     }
@@ -415,7 +410,7 @@ fn listens_on(scan: &Scan<'_>, row: Option<(&str, &str, u16)>) -> Fact<u16> {
     if let Some(found) = port::in_env_example(scan) {
         return found;
     }
-    let mut files: Vec<&str> = [
+    let files: Vec<&str> = [
         "Rocket.toml",
         "configuration/base.yaml",
         "config/default.toml",
@@ -426,13 +421,12 @@ fn listens_on(scan: &Scan<'_>, row: Option<(&str, &str, u16)>) -> Fact<u16> {
     .into_iter()
     .filter(|path| scan.has(path))
     .collect();
-    let sources = code::sources(scan, &[".rs"], 4);
-    let (first, rest): (Vec<&str>, Vec<&str>) = sources.into_iter().partition(|path| {
+    let is_usual = |path: &str| {
         ["main.rs", "config.rs", "server.rs", "settings.rs"].contains(&crate::scan::base_name(path))
-    });
-    files.extend(first);
-    files.extend(rest);
-    port::in_sources(scan, &files).unwrap_or_else(|| match row {
+    };
+    let in_sources = || port::nearest(scan, code::each(scan, &[".rs"], 4), is_usual);
+    let found = port::in_sources(scan, &files).or_else(in_sources);
+    found.unwrap_or_else(|| match row {
         // These have a port of their own; the others listen where the program says.
         Some(row) if ["rocket", "leptos", "loco", "dioxus"].contains(&row.0) => {
             port::default(row.2, row.0)

@@ -2,7 +2,7 @@
 
 use devopser_core::model::report::{Database, Evidence, Fact};
 
-use crate::scan::{Scan, code};
+use crate::scan::{Scan, code, java};
 use crate::stack::{databases, port};
 
 /// The port: settings of the frameworks, then sources, then the usual one.
@@ -11,8 +11,8 @@ pub(crate) fn listens_on(scan: &Scan<'_>, row: Option<(&str, &str, u16)>) -> Fac
         return found;
     }
     if row.is_none_or(|row| !["spring-boot", "quarkus", "micronaut"].contains(&row.0)) {
-        let files = code::sources(scan, &[".java", ".kt", ".scala", "application.conf"], 9);
-        if let Some(found) = port::in_sources(scan, &files) {
+        let files = code::each(scan, &[".java", ".kt", ".scala", "application.conf"], 9);
+        if let Some(found) = port::nearest(scan, files, |_| true) {
             return found;
         }
     }
@@ -26,12 +26,34 @@ pub(crate) fn listens_on(scan: &Scan<'_>, row: Option<(&str, &str, u16)>) -> Fac
     }
 }
 
-/// Settings of the app itself, not of its tests.
-fn settings<'t>(scan: &'t Scan<'_>, names: &[&str]) -> Vec<&'t str> {
-    let found = names.iter().flat_map(|name| scan.named(name, 6));
-    found
-        .filter(|path| path.contains("main/") || !path.contains("src/"))
-        .collect()
+/// Where settings lie: on the class path, and in the folder that the program is started in
+/// (<https://docs.spring.io/spring-boot/reference/features/external-config.html#features.external-config.files>). The
+/// resources of a build without the usual layout lie in `resources`
+/// (<https://github.com/JetBrains/amper/blob/main/docs/Documentation.md#project-layout>).
+const FOLDERS: &[&str] = &[
+    "src/main/resources/",
+    "src/main/resources/config/",
+    "resources/",
+    "config/",
+    "",
+];
+
+/// Settings of the app itself, not of its tests, and of the modules of its build.
+fn settings(scan: &Scan<'_>, names: &[&str]) -> Vec<String> {
+    let modules = java::modules(scan);
+    let places = std::iter::once(String::new()).chain(modules.iter().map(|of| format!("{of}/")));
+    let places: Vec<String> = places
+        .flat_map(|module| {
+            FOLDERS
+                .iter()
+                .map(move |folder| format!("{module}{folder}"))
+        })
+        .collect();
+    let found = names.iter().flat_map(|name| {
+        let paths = places.iter().map(move |place| format!("{place}{name}"));
+        paths.filter(|path| scan.has(path))
+    });
+    found.collect()
 }
 
 fn in_properties(scan: &Scan<'_>) -> Option<Fact<u16>> {
@@ -40,7 +62,7 @@ fn in_properties(scan: &Scan<'_>) -> Option<Fact<u16>> {
         scan,
         &["application.properties", "application-prod.properties"],
     ) {
-        let text = scan.text(path).unwrap_or_default();
+        let text = scan.text(&path).unwrap_or_default();
         for (index, line) in text.lines().enumerate() {
             let Some((key, value)) = line.split_once('=') else {
                 continue;
@@ -68,7 +90,7 @@ fn in_yaml(scan: &Scan<'_>) -> Option<Fact<u16>> {
     settings(scan, &["application.yml", "application.yaml"])
         .into_iter()
         .find_map(|path| {
-            let value = scan.yaml(path)?;
+            let value = scan.yaml(&path)?;
             let found = POINTERS.iter().find_map(|pointer| value.pointer(pointer))?;
             let port = match found.as_u64() {
                 Some(port) => u16::try_from(port).ok(),
@@ -78,7 +100,7 @@ fn in_yaml(scan: &Scan<'_>) -> Option<Fact<u16>> {
             Some(Fact::new(
                 port,
                 88,
-                scan.evidence(path, "port:", "the server's port"),
+                scan.evidence(&path, "port:", "the server's port"),
             ))
         })
 }

@@ -6,6 +6,7 @@ pub(crate) mod commands;
 pub(crate) mod frameworks;
 pub(crate) mod manager;
 pub(crate) mod outcome;
+pub(crate) mod prisma;
 mod workspace;
 
 use devopser_core::model::report::{Detection, Evidence, Fact};
@@ -284,15 +285,10 @@ fn hints(scan: &Scan<'_>, package: &Package, row: Option<&Framework>, into: &mut
             into.hints.insert(name.to_owned(), "true".to_owned());
         }
     }
-    let prisma = package.has("prisma") || package.has("@prisma/client");
-    if prisma {
-        into.hints.insert(
-            "prisma".to_owned(),
-            scan.named("schema.prisma", 3)
-                .first()
-                .map_or("prisma/schema.prisma", |path| *path)
-                .to_owned(),
-        );
+    if prisma::is_used(package) {
+        let schema = prisma::schemas(scan, package).into_iter().next();
+        let schema = schema.unwrap_or_else(|| "prisma/schema.prisma".to_owned());
+        into.hints.insert("prisma".to_owned(), schema);
     }
     if let Some(release) = crate::scan::procfile::process(scan, "release") {
         into.hints.insert("release".to_owned(), release.value);

@@ -2,7 +2,7 @@
 
 use devopser_core::model::report::Fact;
 
-use super::{default, guess, in_command, in_env_example, in_sources};
+use super::{default, guess, in_command, in_env_example, nearest};
 use crate::scan::node::Package;
 use crate::scan::{Scan, base_name, code, procfile};
 use crate::stack::node::commands;
@@ -12,6 +12,13 @@ use crate::stack::node::frameworks::Framework;
 const TOLD: &[&str] = &[
     "express", "koa", "fastify", "hapi", "restify", "polka", "elysia", "feathers", "nest",
 ];
+
+/// Names of the files in which servers listen.
+fn is_usual(path: &str) -> bool {
+    ["server.", "index.", "app.", "main.", "www", "config."]
+        .iter()
+        .any(|stem| base_name(path).starts_with(stem))
+}
 
 /// The port of a Node.js server.
 ///
@@ -46,23 +53,15 @@ pub(crate) fn of_node(
     let own = commands::runs_own_program(scan, package);
     let settled = row.is_some_and(|row| row.start.is_some() && row.id != "nest") && !own;
     if !settled && (starts || scan.above().is_none()) {
-        let mut files = code::sources(scan, &[".js", ".ts", ".mjs", ".cjs", ".mts", "bin/www"], 2);
-        // A folder with a package of its own is another program.
-        files.retain(|path| {
-            path.split_once('/')
-                .is_none_or(|(folder, _)| !scan.has(&format!("{folder}/package.json")))
-        });
-        let (mut first, rest): (Vec<&str>, Vec<&str>) = files.into_iter().partition(|path| {
-            ["server.", "index.", "app.", "main.", "www", "config."]
-                .iter()
-                .any(|stem| base_name(path).starts_with(stem))
-        });
-        first.extend(
-            rest.into_iter()
-                .filter(|path| !path.contains("public/") && !path.contains("static/"))
-                .take(30),
-        );
-        if let Some(fact) = in_sources(scan, &first) {
+        let endings = [".js", ".ts", ".mjs", ".cjs", ".mts", "bin/www"];
+        // A folder with a package of its own is another program, and what is served to browsers is none.
+        let is_of_it = |path: &&str| {
+            let own = |(folder, _): (&str, &str)| !scan.has(&format!("{folder}/package.json"));
+            path.split_once('/').is_none_or(own)
+                && (is_usual(path) || !path.contains("public/") && !path.contains("static/"))
+        };
+        let files = code::each(scan, &endings, 2).filter(is_of_it);
+        if let Some(fact) = nearest(scan, files, is_usual) {
             return fact;
         }
     }

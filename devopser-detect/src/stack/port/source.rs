@@ -68,6 +68,24 @@ pub(crate) fn in_sources(scan: &Scan<'_>, paths: &[&str]) -> Option<Fact<u16>> {
     paths.iter().find_map(|path| in_source(scan, path))
 }
 
+/// The port that sources name: those with a usual name first, the nearest before the others, then the rest. What lies
+/// deeper is only listed where nothing nearer names one.
+pub(crate) fn nearest<'t>(
+    scan: &Scan<'_>,
+    sources: impl Iterator<Item = &'t str>,
+    is_usual: impl Fn(&str) -> bool,
+) -> Option<Fact<u16>> {
+    let mut rest = Vec::new();
+    for path in sources {
+        if !is_usual(path) {
+            rest.push(path);
+        } else if let Some(found) = in_source(scan, path) {
+            return Some(found);
+        }
+    }
+    in_sources(scan, &rest)
+}
+
 fn in_source(scan: &Scan<'_>, path: &str) -> Option<Fact<u16>> {
     let text = scan.text(path)?;
     let from = may_name(text.as_bytes())?;

@@ -91,6 +91,9 @@ pub(crate) fn find(scan: &Scan<'_>, requirements: &Requirements) -> Option<Entry
             framework: Some("django"),
         });
     }
+    if let Some(object) = usual(scan) {
+        return Some(object);
+    }
     let mut sources = code::sources(scan, &[".py"], 3);
     sources.sort_by_key(|path| {
         let name = NAMES
@@ -111,8 +114,29 @@ pub(crate) fn find(scan: &Scan<'_>, requirements: &Requirements) -> Option<Entry
         .or_else(|| plain(scan, &sources))
 }
 
+/// An application object in a source of the root, or in a file with the best names in `app` or `src`: those go before
+/// whatever lies deeper.
+fn usual(scan: &Scan<'_>) -> Option<Entry> {
+    let below = ["app", "src"].iter();
+    let below = below.flat_map(|folder| {
+        NAMES[..4]
+            .iter()
+            .map(move |name| format!("{folder}/{name}"))
+    });
+    let root = scan.root_with(".py").filter(|path| code::is_own(path));
+    let mut sources: Vec<String> = below
+        .filter(|path| scan.has(path))
+        .chain(root.map(str::to_owned))
+        .collect();
+    sources.sort_by_key(|path| {
+        let name = NAMES.iter().position(|name| *name == base_name(path));
+        (name.unwrap_or(NAMES.len()), path.clone())
+    });
+    sources.iter().find_map(|path| with_object(scan, path))
+}
+
 /// A `manage.py` of Django; others have files of that name as well.
-fn manage(scan: &Scan<'_>) -> Option<&'static str> {
+pub(crate) fn manage(scan: &Scan<'_>) -> Option<&'static str> {
     [
         "manage.py",
         "src/manage.py",

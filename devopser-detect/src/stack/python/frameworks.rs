@@ -217,10 +217,8 @@ fn django(
         .filter(|entry| base_name(&entry.path) == "manage.py")
         .map(|entry| folder_of(&entry.path).to_owned())
         .unwrap_or_default();
-    let wsgi =
-        named_in_settings(scan, "WSGI_APPLICATION").or_else(|| project(scan, &base, "wsgi.py"));
-    let asgi =
-        named_in_settings(scan, "ASGI_APPLICATION").or_else(|| project(scan, &base, "asgi.py"));
+    let module =
+        |key: &str, file: &str| named_in_settings(scan, key).or_else(|| project(scan, &base, file));
     let chdir = if base.is_empty() {
         String::new()
     } else {
@@ -236,7 +234,9 @@ fn django(
         None => format!("uvicorn {folder}{module}:application --host 0.0.0.0 --port $PORT"),
     };
     into.hints.insert("django".to_owned(), "true".to_owned());
-    match (wsgi, asgi) {
+    let wsgi = module("WSGI_APPLICATION", "wsgi.py");
+    let asgi = (prefers_asgi || wsgi.is_none()).then(|| module("ASGI_APPLICATION", "asgi.py"));
+    match (wsgi, asgi.flatten()) {
         (_, Some((path, module))) if prefers_asgi => {
             let folder = if base.is_empty() {
                 String::new()
@@ -272,16 +272,17 @@ fn django(
 
 /// The module that the settings name
 /// (<https://docs.djangoproject.com/en/stable/ref/settings/#wsgi-application>).
-fn named_in_settings<'t>(scan: &'t Scan<'_>, key: &str) -> Option<(&'t str, String)> {
-    let mut settings = scan.named("settings.py", 3);
-    settings.extend(
-        ["base.py", "common.py"]
-            .into_iter()
-            .flat_map(|name| scan.named(name, 4))
-            .filter(|path| path.contains("settings/")),
-    );
+fn named_in_settings(scan: &Scan<'_>, key: &str) -> Option<(String, String)> {
+    let mut settings = super::settings::files(scan);
+    if settings.is_empty() {
+        let base = ["base.py", "common.py"].into_iter();
+        let base = base.flat_map(|name| scan.named(name, 4));
+        let found = scan.named("settings.py", 3).into_iter();
+        let found = found.chain(base.filter(|path| path.contains("settings/")));
+        settings = found.map(str::to_owned).collect();
+    }
     settings.into_iter().find_map(|path| {
-        let text = scan.text(path)?;
+        let text = scan.text(&path)?;
         let line = text.lines().find(|line| line.starts_with(key))?;
         let module = line.split(['"', '\'']).nth(1)?.rsplit_once('.')?.0;
         let sound = module
@@ -292,27 +293,44 @@ fn named_in_settings<'t>(scan: &'t Scan<'_>, key: &str) -> Option<(&'t str, Stri
 }
 
 /// The module beside the settings: where `manage.py`'s settings lie, else the nearest.
-fn project<'t>(scan: &'t Scan<'_>, base: &str, file: &str) -> Option<(&'t str, String)> {
+fn project(scan: &Scan<'_>, base: &str, file: &str) -> Option<(String, String)> {
     let prefix = if base.is_empty() {
         String::new()
     } else {
         format!("{base}/")
     };
-    let manage = scan.text(&format!("{prefix}manage.py"));
-    let settings = manage.as_ref().and_then(|text| {
-        let at = text.find("DJANGO_SETTINGS_MODULE")?;
-        text[at..].split(['"', '\'']).nth(2).map(str::to_owned)
-    });
-    let package = settings
-        .as_deref()
-        .and_then(|settings| settings.split('.').next())
-        .map(str::to_owned);
-    let mut found = scan.named(file, 4);
+    let package = super::settings::module(scan).map(|(_, module)| module);
+    let package = package.and_then(|module| Some(module.split('.').next()?.to_owned()));
     // A package of that name is the module as well (https://docs.python.org/3/tutorial/modules.html#packages).
     let package_file = format!("{}/__init__.py", file.trim_end_matches(".py"));
+    let beside = package.as_ref().and_then(|package| {
+        let places = [file, &package_file].map(|file| format!("{prefix}{package}/{file}"));
+        places.into_iter().find(|path| scan.has(path))
+    });
+    let path = match beside {
+        Some(path) => path,
+        None => anywhere(scan, &prefix, package, file, &package_file)?,
+    };
+    let module = path
+        .strip_prefix(&prefix)?
+        .strip_suffix(".py")?
+        .trim_end_matches("/__init__")
+        .replace('/', ".");
+    Some((path, module))
+}
+
+/// The nearest file of that name, best one below the package.
+fn anywhere(
+    scan: &Scan<'_>,
+    prefix: &str,
+    package: Option<String>,
+    file: &str,
+    package_file: &str,
+) -> Option<String> {
+    let mut found = scan.named(file, 4);
     let packages = scan.ending("__init__.py", 4).into_iter();
     found.extend(packages.filter(|path| path.ends_with(&format!("/{package_file}"))));
-    found.retain(|path| path.starts_with(&prefix));
+    found.retain(|path| path.starts_with(prefix));
     let preferred = package.map(|package| format!("{prefix}{package}/"));
     let path = found
         .iter()
@@ -323,12 +341,7 @@ fn project<'t>(scan: &'t Scan<'_>, base: &str, file: &str) -> Option<(&'t str, S
                 .is_some_and(|preferred| path.starts_with(preferred.as_str()))
         })
         .or_else(|| found.first().copied())?;
-    let module = path
-        .strip_prefix(&prefix)?
-        .strip_suffix(".py")?
-        .trim_end_matches("/__init__")
-        .replace('/', ".");
-    Some((path, module))
+    Some(path.to_owned())
 }
 
 /// Servers that the start command uses and that nothing installs.

@@ -4,6 +4,7 @@ pub(crate) mod compat;
 pub(crate) mod entry;
 pub(crate) mod frameworks;
 pub(crate) mod manager;
+pub(crate) mod settings;
 
 use devopser_core::model::report::{Detection, Evidence, Fact};
 
@@ -155,13 +156,20 @@ fn fill(
     }
 }
 
+/// The settings that `manage.py` names, else every source that is called so.
+fn settings_of(scan: &Scan<'_>) -> Vec<String> {
+    let named = settings::files(scan);
+    if !named.is_empty() {
+        return named;
+    }
+    let found = code::each(scan, &[".py"], 3).filter(|path| path.contains("settings"));
+    found.map(str::to_owned).collect()
+}
+
 /// `collectstatic` where the settings name a folder for it (<https://docs.djangoproject.com/en/stable/howto/static-files/deployment/>).
 fn django_build(scan: &Scan<'_>, into: &mut Detection) {
-    let settings = code::sources(scan, &[".py"], 3)
-        .into_iter()
-        .filter(|path| path.contains("settings"));
-    for path in settings {
-        let Some(text) = scan.text(path) else {
+    for path in settings_of(scan) {
+        let Some(text) = scan.text(&path) else {
             continue;
         };
         if let Some(line) = text
@@ -182,11 +190,8 @@ fn django_build(scan: &Scan<'_>, into: &mut Detection) {
 
 /// Whether the settings name no database: `migrate` then fails (<https://docs.djangoproject.com/en/stable/ref/settings/#databases>).
 fn has_no_database(scan: &Scan<'_>) -> bool {
-    let texts: Vec<_> = code::sources(scan, &[".py"], 3)
-        .into_iter()
-        .filter(|path| path.contains("settings"))
-        .filter_map(|path| scan.text(path))
-        .collect();
+    let files = settings_of(scan).into_iter();
+    let texts: Vec<_> = files.filter_map(|path| scan.text(&path)).collect();
     let names = |line: &str| {
         let line: String = line.chars().filter(|char| *char != ' ').collect();
         line.contains("DATABASES") && line != "DATABASES={}" && !line.starts_with('#')
