@@ -24,8 +24,11 @@ use crate::model::record::{Expected, Revision};
 use crate::store::{StoredRecord, files, rules};
 use crate::{Error, ErrorKind, Result};
 
-/// How long a writer waits for the writers of other processes.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a writer waits for the writers of other processes: a disk may be slow because something else fills it.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How long opening the file is tried for.
+const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Records and machinery in one SQLite file. Cheap to clone; the clones share the pool.
 ///
@@ -55,7 +58,7 @@ impl SqliteStore {
             .foreign_keys(true)
             .busy_timeout(BUSY_TIMEOUT)
             .disable_statement_logging();
-        let deadline = Instant::now() + BUSY_TIMEOUT;
+        let deadline = Instant::now() + OPEN_TIMEOUT;
         // SQLite does not wait for a lock while it changes to the write-ahead log, which the first process does.
         let pool = loop {
             let pool = SqlitePoolOptions::new()

@@ -41,8 +41,12 @@ const NOBODY: &str = "";
 /// How long a caller that waits for the end of a run in another process waits between two looks.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
+/// How long a writer waits for the others. A record that cannot be written ends its driver, and the step's body runs
+/// again: that is for a disk that fails, not for one that is slow because something else fills it.
+const BUSY_FOR: Duration = Duration::from_secs(60);
+
 /// How SQLite is to be opened for an [`EmbeddedRuntime`]: a write-ahead log, every commit on the disk before it counts,
-/// and writers that wait for one another.
+/// and writers that wait for one another, a minute at most.
 #[must_use]
 pub fn sqlite_options(file: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
@@ -51,7 +55,7 @@ pub fn sqlite_options(file: &Path) -> SqliteConnectOptions {
         .foreign_keys(true)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
-        .busy_timeout(Duration::from_secs(10))
+        .busy_timeout(BUSY_FOR)
 }
 
 /// A [`DurableRuntime`] on a SQLite file that the host's own process opens. Clones share everything.
