@@ -245,9 +245,7 @@ pub(crate) fn report_of(scan: &Scan<'_>) -> Report {
         stack::context::settle(scan, stack);
     }
     let own = scan.first(stack::dockerfile::NAMES);
-    let file = own
-        .and_then(|path| scan.text(path))
-        .map(|text| dockerfile::Dockerfile::parse(&text));
+    let file = own.and_then(|path| scan.dockerfile(path));
     Report {
         stack,
         runners_up: ranked.collect(),

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use devopser_core::model::report::Evidence;
 
-use super::Scan;
 use super::versions::Pinned;
+use super::{Scan, line_at};
 
 /// How many workflows are read.
 const MAX_FILES: usize = 10;
@@ -21,17 +21,16 @@ pub(crate) fn version(scan: &Scan<'_>, key: &str) -> Option<Pinned> {
     let mut found = None;
     for path in files.take(MAX_FILES) {
         let text = scan.text(&path).unwrap_or_default();
-        if !text.contains(&sign) {
-            continue;
-        }
-        for (index, line) in text.lines().enumerate() {
-            let bare = line.trim_start().trim_start_matches("- ");
-            let Some(value) = bare.strip_prefix(&sign) else {
+        for (at, _) in text.match_indices(&sign) {
+            let start = text[..at].rfind('\n').map_or(0, |end| end + 1);
+            let before = text[start..at].trim_start().trim_start_matches("- ");
+            if !before.is_empty() {
                 continue;
-            };
+            }
+            let value = text[at + sign.len()..].lines().next().unwrap_or_default();
             let value = value.split(" #").next().unwrap_or_default();
             let value = value.trim().trim_matches(['"', '\'']).to_owned();
-            let number = u32::try_from(index + 1).ok();
+            let number = line_at(&text, at);
             values.insert(value.clone());
             found = Some((
                 value,

@@ -24,6 +24,7 @@ use std::rc::Rc;
 use devopser_core::model::report::Evidence;
 use serde_json::Value;
 
+use crate::dockerfile::Dockerfile;
 use crate::tree::{FileRead, FileTree};
 
 /// A tree with everything that was read from it so far.
@@ -35,6 +36,8 @@ pub(crate) struct Scan<'t> {
     /// That folder's path below the root.
     folder: String,
     texts: RefCell<HashMap<String, Option<Rc<str>>>>,
+    heads: RefCell<HashMap<String, Option<Rc<str>>>>,
+    dockerfiles: RefCell<HashMap<String, Rc<Dockerfile>>>,
     values: RefCell<HashMap<String, Option<Rc<Value>>>>,
     warnings: RefCell<Vec<String>>,
     search: search::Search,
@@ -50,6 +53,8 @@ impl<'t> Scan<'t> {
             above: None,
             folder: String::new(),
             texts: RefCell::default(),
+            heads: RefCell::default(),
+            dockerfiles: RefCell::default(),
             values: RefCell::default(),
             warnings: RefCell::default(),
             search: search::Search::default(),
@@ -178,10 +183,32 @@ impl<'t> Scan<'t> {
 
     /// The beginning of a file as text, for lock files.
     pub(crate) fn head(&self, path: &str) -> Option<Rc<str>> {
-        match self.has(path).then(|| self.tree.head(path, HEAD))? {
+        if !self.has(path) {
+            return None;
+        }
+        if let Some(known) = self.heads.borrow().get(path) {
+            return known.clone();
+        }
+        let head = match self.tree.head(path, HEAD) {
             FileRead::Present(bytes) => Some(decoded(&bytes)),
             _ => None,
+        };
+        self.heads
+            .borrow_mut()
+            .insert(path.to_owned(), head.clone());
+        head
+    }
+
+    /// A Dockerfile, parsed once.
+    pub(crate) fn dockerfile(&self, path: &str) -> Option<Rc<Dockerfile>> {
+        if let Some(known) = self.dockerfiles.borrow().get(path) {
+            return Some(Rc::clone(known));
         }
+        let parsed = Rc::new(Dockerfile::parse(&self.text(path)?));
+        self.dockerfiles
+            .borrow_mut()
+            .insert(path.to_owned(), Rc::clone(&parsed));
+        Some(parsed)
     }
 
     /// A JSON file, comments and trailing commas allowed.

@@ -159,6 +159,9 @@ fn parents_out(candidates: &mut BTreeMap<String, Vec<Evidence>>) {
 fn service(scan: &Scan<'_>, root: String, evidence: Vec<Evidence>) -> Option<ServiceFound> {
     let tree = SubTree::new(scan.tree(), &root);
     let below = Scan::below(&tree, scan, &root);
+    if !may_run(&below) {
+        return None;
+    }
     let report = crate::report_of(&below);
     let is_named = evidence
         .iter()
@@ -185,6 +188,24 @@ fn service(scan: &Scan<'_>, root: String, evidence: Vec<Evidence>) -> Option<Ser
         evidence,
         detection,
     })
+}
+
+/// Whether something in a folder may run, as far as its `package.json` tells: most members of a workspace are libraries,
+/// which say so by naming neither a start, nor a framework, nor Bun, which starts a file that nothing names.
+fn may_run(scan: &Scan<'_>) -> bool {
+    let Some(package) = scan.package() else {
+        return true;
+    };
+    let others = MANIFESTS.iter().filter(|name| **name != "package.json");
+    let mut others = others.chain(&["Procfile", "bun.lock", "bun.lockb", "bunfig.toml"]);
+    let above = scan.above().unwrap_or(scan);
+    others.any(|name| scan.has(name))
+        || above.first(&["bun.lock", "bun.lockb"]).is_some()
+        || scan
+            .text("package.json")
+            .is_some_and(|text| text.contains("bun"))
+        || package.script("start").is_some()
+        || crate::stack::node::frameworks::choose(scan, &package).is_some()
 }
 
 /// Whether a detection is something that runs or is served, not a library.

@@ -334,19 +334,21 @@ fn sign_of_bun(scan: &Scan<'_>) -> Option<Sign> {
         .iter()
         .chain(MORE)
         .copied();
-    let entry = entries.find(|path| scan.has(path) && uses_bun(scan, path));
     let script = ["start", "start:prod", "serve"]
         .into_iter()
         .find(|name| runs_bun(&script_of(name)));
+    let other_start = !script_of("start").is_empty() && !runs_bun(&script_of("start"));
+    if script.is_none() && other_start {
+        return None;
+    }
+    let entry = entries.find(|path| scan.has(path) && uses_bun(scan, path));
     let dev = script_of("dev");
     let develops = runs_bun(&dev) && !dev.contains("bun run ") && !dev.contains("bunx");
     let elysia = package
         .as_ref()
         .is_some_and(|package| package.has("elysia"));
-    let other_start = !script_of("start").is_empty() && !runs_bun(&script_of("start"));
     let evidence = match (script, entry) {
         (Some(name), _) => scan.in_package(name, "the start script runs bun"),
-        _ if other_start => return None,
         (None, Some(path)) => Evidence::file(path, "it uses Bun's own API"),
         _ if elysia => scan.in_package("elysia", "it is written for Bun"),
         _ if develops => scan.in_package("dev", "it is written for Bun"),

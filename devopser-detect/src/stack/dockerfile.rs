@@ -56,8 +56,7 @@ impl Stack for ExistingDockerfile {
 
     fn detect(&self, scan: &Scan<'_>) -> Option<Found> {
         let path = scan.first(NAMES)?;
-        let text = scan.text(path)?;
-        let file = Dockerfile::parse(&text);
+        let file = scan.dockerfile(path)?;
         let evidence = Evidence::file(path, "the repository's own Dockerfile");
         let mut detection = super::detection("dockerfile", "docker", evidence.clone());
         if let Some((runtime, line)) = runtime_of(&file) {

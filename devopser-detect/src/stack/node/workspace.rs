@@ -6,6 +6,7 @@ use super::commands;
 use crate::rank::{Found, Strength};
 use crate::scan::node::Package;
 use crate::scan::{Scan, folder_of};
+use crate::services;
 use crate::stack::Stack;
 use crate::tree::SubTree;
 
@@ -120,15 +121,11 @@ fn resolve(scan: &Scan<'_>, name: &str) -> Option<String> {
     if scan.has(&format!("{name}/package.json")) {
         return Some(name.to_owned());
     }
-    let manifests = scan.named("package.json", 3).into_iter();
-    manifests
-        .filter(|path| path.contains('/'))
-        .take(MAX_MEMBERS)
-        .find(|path| {
-            scan.json(path)
-                .is_some_and(|value| value.get("name").is_some_and(|known| known == name))
-        })
-        .map(|path| folder_of(path).to_owned())
+    let members = services::members(scan, "package.json").into_iter();
+    members.take(MAX_MEMBERS).find(|folder| {
+        scan.json(&format!("{folder}/package.json"))
+            .is_some_and(|value| value.get("name").is_some_and(|known| known == name))
+    })
 }
 
 /// How the root starts a member that has a start script, where the root has none.

@@ -52,7 +52,9 @@ pub(crate) fn of_node(
     }
     let own = commands::runs_own_program(scan, package);
     let settled = row.is_some_and(|row| row.start.is_some() && row.id != "nest") && !own;
-    if !settled && (starts || scan.above().is_none()) {
+    // The root of a workspace that starts nothing listens nowhere.
+    let is_workspace = !package.workspaces().is_empty() || scan.has("pnpm-workspace.yaml");
+    if !settled && (starts || scan.above().is_none() && !is_workspace) {
         let endings = [".js", ".ts", ".mjs", ".cjs", ".mts", "bin/www"];
         // A folder with a package of its own is another program, and what is served to browsers is none.
         let is_of_it = |path: &&str| {
