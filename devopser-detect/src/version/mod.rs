@@ -51,8 +51,18 @@ fn alias(runtime: &Runtime, wanted: &str) -> Option<String> {
         .strip_prefix("lts/")
         .or_else(|| name.strip_prefix("lts-"))
         .unwrap_or(&name);
+    // `lts/*` is the newest line of long-term support, `lts/-1` the one before (https://github.com/nvm-sh/nvm#long-term-support).
+    let back = match name {
+        "*" | "lts" => Some(0),
+        name => name.strip_prefix('-').and_then(|back| back.parse().ok()),
+    };
+    if let Some(back) = back.filter(|_| wanted.to_ascii_lowercase().starts_with("lts")) {
+        let mut long = runtime.lines.iter().filter(|line| line.name.is_some());
+        let line = long.nth(back).map_or(runtime.default, |line| line.version);
+        return Some(line.to_owned());
+    }
     match name {
-        "*" | "lts" | "stable" | "x" => Some(runtime.default.to_owned()),
+        "*" | "stable" | "x" => Some(runtime.default.to_owned()),
         "latest" | "node" | "current" => runtime.lines.first().map(|line| line.version.to_owned()),
         _ => runtime
             .lines
@@ -93,14 +103,17 @@ mod tests {
     fn resolves_what_repositories_write() {
         let cases = [
             ("node", "lts/iron", "20"),
-            ("node", "lts/*", "22"),
+            ("node", "lts/*", "26"),
+            ("node", "lts", "26"),
+            ("node", "lts/-1", "24"),
+            ("node", "*", "22"),
             ("node", "v18.17.0", "18.17.0"),
             ("node", "20.x", "20"),
             ("node", ">=18", "22"),
             ("node", "^18.2 || ^20", "20"),
             ("node", ">= 14 < 17", "16"),
             ("node", ">=16.0.0 <18.0.0", "16"),
-            ("node", ">22", "24"),
+            ("node", ">22", "26"),
             ("node", "<21", "20"),
             ("node", "18 - 20", "20"),
             ("node", "20 || 22", "22"),

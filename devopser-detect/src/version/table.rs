@@ -48,6 +48,7 @@ const RUNTIMES: &[Runtime] = &[
         parts: 1,
         loose_tilde: false,
         lines: &[
+            named("26", "lithium"),
             line("25"),
             named("24", "krypton"),
             line("23"),
@@ -75,6 +76,7 @@ const RUNTIMES: &[Runtime] = &[
         parts: 2,
         loose_tilde: false,
         lines: &[
+            line("3.15"),
             line("3.14"),
             line("3.13"),
             line("3.12"),
@@ -150,6 +152,8 @@ const RUNTIMES: &[Runtime] = &[
         parts: 1,
         loose_tilde: false,
         lines: &[
+            line("27"),
+            line("26"),
             line("25"),
             line("24"),
             line("23"),

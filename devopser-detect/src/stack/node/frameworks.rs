@@ -91,9 +91,13 @@ pub(crate) const FRAMEWORKS: &[Framework] = &[
     // https://shopify.dev/docs/storefronts/headless/hydrogen/deployments
     full("hydrogen", &["@shopify/hydrogen"], 3000, "shopify hydrogen build", "shopify hydrogen preview"),
     // https://remix.run/docs/en/main/guides/deployment
-    Framework { dev: &["remix dev", "remix vite:dev"], output: Some("build/client"), ..full("remix", &["@remix-run/dev", "@remix-run/node", "@remix-run/serve", "@remix-run/react"], 3000, "remix vite:build", "remix-serve ./build/server/index.js") },
+    Framework { dev: &["remix dev", "remix vite:dev"], output: Some("build/client"), ..full("remix", &["@remix-run/dev", "@remix-run/node", "@remix-run/serve", "@remix-run/react", "@remix-run/cloudflare", "@remix-run/netlify-edge"], 3000, "remix vite:build", "remix-serve ./build/server/index.js") },
     // https://reactrouter.com/start/framework/deploying
     Framework { dev: &["react-router dev"], output: Some("build/client"), ..full("react-router", &["@react-router/dev", "@react-router/serve"], 3000, "react-router build", "react-router-serve ./build/server/index.js") },
+    // https://waku.gg/#deploy
+    Framework { dev: &["waku dev"], ..full("waku", &["waku"], 8080, "waku build", "waku start") },
+    // https://mastra.ai/docs/deployment/mastra-server
+    Framework { dev: &["mastra dev"], ..full("mastra", &["mastra"], 4111, "mastra build", "mastra start") },
     // https://tanstack.com/start/latest/docs/framework/react/hosting
     Framework { dev: &["vite dev", "vinxi dev", "vite"], run_env: HOST, ..full("tanstack-start", &["@tanstack/react-start", "@tanstack/solid-start", "@tanstack/start"], 3000, "vite build", "node .output/server/index.mjs") },
     // https://docs.solidjs.com/solid-start/building-your-application/deployment
