@@ -2,6 +2,9 @@
 //!
 //! `speed CORPUS [COMMAND]`: CORPUS holds a folder for each repository; COMMAND is the `devopser` to start as a process.
 //! The two big trees are made in a temporary folder.
+//!
+//! Beside each figure stands that of a bare walk of the same folders: names listed three levels deep, manifests read,
+//! nothing done with them. It says how fast the machine is, so that figures of different machines can be compared.
 
 #![expect(
     clippy::print_stdout,
@@ -41,6 +44,8 @@ fn measure(corpus: &Path, command: Option<&Path>) -> std::io::Result<()> {
     let count = u32::try_from(folders.len().max(1)).unwrap_or(u32::MAX);
     let all = rounds(|| folders.iter().for_each(|folder| detect(folder)));
     print("in process, mean per repository of the corpus", &all, count);
+    let bare = rounds(|| folders.iter().for_each(|folder| walk(folder, WALKED)));
+    print("  the bare walk", &bare, count);
     if let Some(command) = command {
         let mut each: Vec<Duration> = Vec::new();
         for folder in folders.iter().chain(&folders) {
@@ -73,6 +78,7 @@ fn trees(scratch: &Path) -> std::io::Result<()> {
         &times,
         1,
     );
+    print("  the bare walk", &rounds(|| walk(&monorepo, WALKED)), 1);
     for (name, make) in [
         (
             "50k sources in 1,000 folders below src",
@@ -92,6 +98,44 @@ fn trees(scratch: &Path) -> std::io::Result<()> {
 fn detect(folder: &Path) {
     let report = devopser_detect::detect_folder(folder);
     std::hint::black_box(report.is_ok());
+}
+
+/// How deep the bare walk goes.
+const WALKED: usize = 3;
+
+/// What the bare walk reads.
+const MANIFESTS: &[&str] = &[
+    "Cargo.toml",
+    "Gemfile",
+    "Pipfile",
+    "Procfile",
+    "README.md",
+    "build.gradle",
+    "build.gradle.kts",
+    "composer.json",
+    "deno.json",
+    "go.mod",
+    "index.html",
+    "manage.py",
+    "mix.exs",
+    "package.json",
+    "pom.xml",
+    "pyproject.toml",
+    "requirements.txt",
+    "setup.py",
+    "tsconfig.json",
+];
+
+fn walk(folder: &Path, deeper: usize) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+        if is_folder && deeper > 0 && name != "node_modules" && name != ".git" {
+            walk(&entry.path(), deeper - 1);
+        } else if !is_folder && MANIFESTS.iter().any(|manifest| name == *manifest) {
+            std::hint::black_box(fs::read(entry.path()).is_ok());
+        }
+    }
 }
 
 /// The times of the rounds, sorted, after one that warms the caches.

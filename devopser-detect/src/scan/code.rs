@@ -18,9 +18,8 @@ pub(crate) fn each<'t>(
     endings: &[&str],
     depth: usize,
 ) -> impl Iterator<Item = &'t str> {
-    scan.files(depth)
+    scan.own_files(depth)
         .filter(|path| endings.iter().any(|ending| super::ends(path, ending)))
-        .filter(|path| is_own(path))
         .take(MAX_FILES)
 }
 

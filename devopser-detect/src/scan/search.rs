@@ -35,11 +35,16 @@ const ASSETS: &[&str] = &[
     "translations",
 ];
 
+/// Listings by their depth, each made when it is asked for.
+type Levels = [OnceCell<Vec<Arc<Listing>>>; MAX_DEPTH + 1];
+
 /// What searches and look-ups have listed so far.
 #[derive(Debug, Default)]
 pub(super) struct Search {
     /// The listings of the folders of each depth.
-    levels: [OnceCell<Vec<Arc<Listing>>>; MAX_DEPTH + 1],
+    levels: Levels,
+    /// The same without the folders in which no source of the app lies.
+    own_levels: Levels,
     listings: RefCell<HashMap<String, Arc<Listing>>>,
     folders: Cell<usize>,
     files: Cell<usize>,
@@ -93,6 +98,13 @@ impl Scan<'_> {
         levels.flat_map(|listing| listing.files.iter().map(String::as_str))
     }
 
+    /// The same for sources of the app: folders of tests, examples, documentation and tools are not entered.
+    pub(crate) fn own_files(&self, depth: usize) -> impl Iterator<Item = &str> {
+        let levels = (0..=depth.min(MAX_DEPTH)).flat_map(|depth| self.own_level(depth));
+        let files = levels.flat_map(|listing| listing.files.iter().map(String::as_str));
+        files.filter(|path| code::is_own(path))
+    }
+
     /// The folders of the first levels, in the same order; those that no search enters included.
     pub(crate) fn folders(&self, depth: usize) -> impl Iterator<Item = &str> {
         let levels = (0..depth.min(MAX_DEPTH)).flat_map(|depth| self.level(depth));
@@ -119,17 +131,39 @@ impl Scan<'_> {
         };
         level.get_or_init(|| match depth.checked_sub(1) {
             None => vec![self.tree.list("")],
-            Some(above) => {
-                let above = self.level(above).iter();
-                above
-                    .flat_map(|listing| &listing.folders)
-                    .filter(|folder| is_searched(folder))
-                    .take_while(|_| self.spend())
-                    .map(|folder| self.list(folder))
-                    .inspect(|found| self.search.seen(found))
-                    .collect()
-            }
+            Some(above) => self.inside(self.level(above), |_| true),
         })
+    }
+
+    fn own_level(&self, depth: usize) -> &[Arc<Listing>] {
+        let Some(level) = self.search.own_levels.get(depth) else {
+            return &[];
+        };
+        level.get_or_init(|| match depth.checked_sub(1) {
+            None => self.level(0).to_vec(),
+            Some(above) => self.inside(self.own_level(above), |folder| !code::is_test(folder)),
+        })
+    }
+
+    /// The listings of the folders in some listings, as far as searches enter them.
+    fn inside(&self, above: &[Arc<Listing>], enters: impl Fn(&str) -> bool) -> Vec<Arc<Listing>> {
+        let folders = above.iter().flat_map(|listing| &listing.folders);
+        folders
+            .filter(|folder| is_searched(folder) && enters(folder))
+            .take_while(|folder| self.is_listed(folder) || self.spend())
+            .map(|folder| {
+                let is_new = !self.is_listed(folder);
+                let found = self.list(folder);
+                if is_new {
+                    self.search.seen(&found);
+                }
+                found
+            })
+            .collect()
+    }
+
+    fn is_listed(&self, folder: &str) -> bool {
+        self.search.listings.borrow().contains_key(folder)
     }
 
     /// What lies directly in a folder.

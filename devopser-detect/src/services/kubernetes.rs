@@ -32,7 +32,7 @@ const FOLDERS: &[&str] = &[
 pub(super) fn find(scan: &Scan<'_>) -> BTreeMap<String, Evidence> {
     let mut found = BTreeMap::new();
     let kept = scan
-        .folders(2)
+        .folders(deep(scan))
         .filter(|folder| FOLDERS.contains(&base_name(folder).to_ascii_lowercase().as_str()));
     let files = kept.flat_map(|folder| scan.under(folder).take(MAX_FILES * 4));
     let files: BTreeSet<String> = files.filter(|path| is_manifest(path)).collect();
@@ -54,6 +54,12 @@ pub(super) fn find(scan: &Scan<'_>) -> BTreeMap<String, Evidence> {
         }
     }
     found
+}
+
+/// How deep manifests are looked for: in an app with a manifest of its own beside the sources; where there is none, one
+/// folder deeper, as those folders are looked into in any case.
+pub(crate) fn deep(scan: &Scan<'_>) -> usize {
+    if scan.has_manifest() { 1 } else { 2 }
 }
 
 fn is_manifest(path: &str) -> bool {

@@ -1,7 +1,7 @@
 //! The services of a monorepo: what its workspaces, its compose file and its folders name, each with a report of
 //! its own.
 
-mod kubernetes;
+pub(crate) mod kubernetes;
 mod solution;
 mod workspaces;
 

@@ -90,11 +90,12 @@ impl Stack for Deno {
                 "import_map.json",
             ],
         ));
-        let mut files: Vec<&str> = script.into_iter().collect();
-        files.extend(code::sources(scan, &[".ts", ".tsx", ".js"], 2));
+        let script_files: Vec<&str> = script.into_iter().collect();
+        let sources = code::each(scan, &[".ts", ".tsx", ".js"], 2);
         detection.port = Some(
             port::in_env_example(scan)
-                .or_else(|| port::in_sources(scan, &files))
+                .or_else(|| port::in_sources(scan, &script_files))
+                .or_else(|| port::nearest(scan, sources, |_| true))
                 .unwrap_or_else(|| port::default(8000, "Deno.serve")),
         );
         entry_hint(script, &mut detection);

@@ -11,7 +11,8 @@ pub(crate) use table::{Line, Runtime, runtime};
 ///
 /// An exact version and a release line stay as they are; an alias or a range becomes a release line: the table's
 /// default where the range allows it, else the newest line of long-term support that it allows
-/// (<https://nodejs.org/en/about/previous-releases>), else the newest.
+/// (<https://nodejs.org/en/about/previous-releases>), else the one nearest to the default, for which most packages are
+/// built.
 pub(crate) fn resolve(id: &str, wanted: &str) -> Option<String> {
     let runtime = runtime(id)?;
     let wanted = wanted.trim().trim_matches(['"', '\'']);
@@ -33,11 +34,20 @@ pub(crate) fn resolve(id: &str, wanted: &str) -> Option<String> {
     let best = default
         .filter(allowed)
         .or_else(|| runtime.lines.iter().filter(is_long).find(allowed))
-        .or_else(|| runtime.lines.iter().find(allowed));
+        .or_else(|| nearest(runtime, allowed));
     match best {
         Some(line) => Some(line.version.to_owned()),
         None => range::lower_bound(wanted, runtime.parts),
     }
+}
+
+/// The allowed line that is nearest to the default: the oldest of the newer ones, else the newest of the older ones.
+fn nearest<'t>(runtime: &'t Runtime, allowed: impl Fn(&&'t Line) -> bool) -> Option<&'t Line> {
+    let is_default = |line: &Line| line.version == runtime.default;
+    let at = runtime.lines.iter().position(is_default).unwrap_or(0);
+    let (newer, older) = runtime.lines.split_at(at);
+    let mut newer = newer.iter().rev();
+    newer.find(&allowed).or_else(|| older.iter().find(&allowed))
 }
 
 /// The table's default release line.
@@ -125,6 +135,8 @@ mod tests {
             ("python", "~=3.10", "3.13"),
             ("python", "==3.11.*", "3.11"),
             ("python", "~3.12", "3.12"),
+            ("python", ">=3.14", "3.14"),
+            ("python", "<3.11", "3.10"),
             ("ruby", "~> 3.2", "3.4"),
             ("ruby", "~> 3.2.1", "3.2"),
             ("ruby", ">= 3.1", "3.3"),

@@ -158,9 +158,10 @@ const MANIFESTS: &[&str] = &["deployment", "service", "app", "k8s", "kubernetes"
 /// where there is one.
 pub(crate) fn in_manifests(scan: &Scan<'_>) -> Option<Fact<u16>> {
     let named = |path: &&str| MANIFESTS.iter().any(|name| base_name(path).contains(name));
-    let near = scan.files(1).filter(named).map(str::to_owned);
+    let deep = crate::services::kubernetes::deep(scan);
+    let near = scan.files(deep - 1).filter(named).map(str::to_owned);
     let kept = scan
-        .folders(2)
+        .folders(deep)
         .filter(|folder| FOLDERS.contains(&base_name(folder)));
     let kept = kept.flat_map(|folder| scan.under(folder).take(100));
     let paths = near.chain(kept).filter(|path| {
