@@ -20,6 +20,8 @@ pub(crate) fn each<'t>(
 ) -> impl Iterator<Item = &'t str> {
     scan.own_files(depth)
         .filter(|path| endings.iter().any(|ending| super::ends(path, ending)))
+        // Their folders were looked at when they were entered.
+        .filter(|path| !is_test(super::base_name(path)))
         .take(MAX_FILES)
 }
 

@@ -98,11 +98,10 @@ impl Scan<'_> {
         levels.flat_map(|listing| listing.files.iter().map(String::as_str))
     }
 
-    /// The same for sources of the app: folders of tests, examples, documentation and tools are not entered.
+    /// The same without those in folders of tests, examples, documentation and tools, which are not entered.
     pub(crate) fn own_files(&self, depth: usize) -> impl Iterator<Item = &str> {
         let levels = (0..=depth.min(MAX_DEPTH)).flat_map(|depth| self.own_level(depth));
-        let files = levels.flat_map(|listing| listing.files.iter().map(String::as_str));
-        files.filter(|path| code::is_own(path))
+        levels.flat_map(|listing| listing.files.iter().map(String::as_str))
     }
 
     /// The folders of the first levels, in the same order; those that no search enters included.

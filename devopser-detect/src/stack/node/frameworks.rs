@@ -244,10 +244,10 @@ fn hoisted(
     row: &'static Framework,
 ) -> Option<(&'static Framework, Evidence)> {
     let above = scan.above()?.package()?;
+    let dep = row.deps.iter().find(|dep| above.has(dep))?;
     let build = row.build.filter(|build| !build.is_empty())?;
     let runs = |script: &str| script.split(['&', ';']).any(|part| part.contains(build));
     let (name, _) = package.scripts.iter().find(|(_, script)| runs(script))?;
-    let dep = row.deps.iter().find(|dep| above.has(dep))?;
     let why = format!("the {name} script runs {build}, and the root depends on {dep}");
     Some((row, scan.in_package(name, why)))
 }

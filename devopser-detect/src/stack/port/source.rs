@@ -1,5 +1,6 @@
 //! The port that source files and settings name.
 
+use std::ops::Range;
 use std::sync::LazyLock;
 
 use devopser_core::model::report::{Evidence, Fact};
@@ -88,14 +89,20 @@ pub(crate) fn nearest<'t>(
 
 fn in_source(scan: &Scan<'_>, path: &str) -> Option<Fact<u16>> {
     let text = scan.text(path)?;
-    let from = may_name(text.as_bytes())?;
     let mut other = None;
-    for found in IN_SOURCE.as_ref()?.from(&text, from).take(50) {
-        let Some(number) = found.group(0) else {
+    for number in numbers(text.as_bytes()).take(MAX_NUMBERS) {
+        let from = number.start.saturating_sub(REACH);
+        let (start, end) = (number.start, number.end + BEHIND);
+        if !is_near(&text.as_bytes()[from..start]) {
+            continue;
+        }
+        let Some(port) = sound(text.get(number)?).filter(|port| !OTHERS.contains(port)) else {
             continue;
         };
-        let start = number.start;
-        let Some(port) = sound(text.get(number)?).filter(|port| !OTHERS.contains(port)) else {
+        let around = &text[..text.floor_char_boundary(end)];
+        let mut found = IN_SOURCE.as_ref()?.from(around, from);
+        let Some(found) = found.find(|found| found.group(0).is_some_and(|at| at.start == start))
+        else {
             continue;
         };
         if is_aside(&text, start) {
@@ -119,43 +126,42 @@ const NEAR: &[&str] = &[
 /// How far before the number they stand at most.
 const REACH: usize = 256;
 
+/// How much behind the number a pattern looks at.
+const BEHIND: usize = 8;
+
+/// How many numbers of a file are looked at.
+const MAX_NUMBERS: usize = 400;
+
 /// How many bytes are looked at together: where none is a digit, they are passed over.
 const TOGETHER: usize = 32;
 
-/// Whether a text has a number that can be a port with one of those words before it: a cheap test that spares most
-/// files the patterns. Only four or more digits count, and `80`. Gives where the patterns are to be looked for from.
-fn may_name(text: &[u8]) -> Option<usize> {
-    let (mut at, mut looked_at) = (0, 0);
-    while at < text.len() {
-        let ahead = &text[at..text.len().min(at + TOGETHER)];
-        let any = ahead
-            .iter()
-            .fold(false, |any, byte| any | byte.is_ascii_digit());
-        let first = any
-            .then(|| ahead.iter().position(u8::is_ascii_digit))
-            .flatten();
-        let Some(first) = first else {
-            at += TOGETHER;
-            continue;
-        };
-        let start = at + first;
-        let length = text[start..]
-            .iter()
-            .take_while(|byte| byte.is_ascii_digit())
-            .count();
-        at = start + length;
-        if length > 3 || &text[start..at] == b"80" {
-            looked_at += 1;
-            let from = start.saturating_sub(REACH);
-            if looked_at > 100 {
-                return Some(0);
-            }
-            if is_near(&text[from..start]) {
-                return Some(from);
+/// Where the numbers are that can be a port: those of four or more digits, and `80`.
+fn numbers(text: &[u8]) -> impl Iterator<Item = Range<usize>> {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        while at < text.len() {
+            let ahead = &text[at..text.len().min(at + TOGETHER)];
+            let any = ahead
+                .iter()
+                .fold(false, |any, byte| any | byte.is_ascii_digit());
+            let first = any
+                .then(|| ahead.iter().position(u8::is_ascii_digit))
+                .flatten();
+            let Some(first) = first else {
+                at += TOGETHER;
+                continue;
+            };
+            let start = at + first;
+            let digits = text[start..]
+                .iter()
+                .take_while(|byte| byte.is_ascii_digit());
+            at = start + digits.count();
+            if at - start > 3 || &text[start..at] == b"80" {
+                return Some(start..at);
             }
         }
-    }
-    None
+        None
+    })
 }
 
 fn is_near(before: &[u8]) -> bool {
