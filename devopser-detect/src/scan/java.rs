@@ -188,6 +188,17 @@ mod tests {
     use crate::tree::MemoryTree;
 
     #[test]
+    fn modules_of_both_tools_are_named() {
+        let of = |path: &str, text: &str| modules(&Scan::new(&MemoryTree::new([(path, text)])));
+        let pom =
+            "<project><modules><module>web</module><module>../up</module></modules></project>";
+        assert_eq!(of("pom.xml", pom), ["web"]);
+        let settings =
+            "rootProject.name = 'shop'\nincludeBuild('tools')\ninclude(\":api\", \":libs:db\")\n";
+        assert_eq!(of("settings.gradle.kts", settings), ["api", "libs/db"]);
+    }
+
+    #[test]
     fn reads_a_pom() {
         let text = "<project>\n<parent><groupId>org.springframework.boot</groupId>\n<artifactId>spring-boot-starter-parent</artifactId></parent>\n<artifactId>shop</artifactId><version>1.0</version>\n<properties><java.version>17</java.version></properties>\n<dependencies><dependency><groupId>org.postgresql</groupId><artifactId>postgresql</artifactId></dependency></dependencies></project>";
         let tree = MemoryTree::new([("pom.xml", text)]);

@@ -407,3 +407,41 @@ pub(crate) fn promote(report: &mut Report) {
         ));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::tree::MemoryTree;
+
+    #[test]
+    fn members_that_say_so_run_and_libraries_do_not() {
+        let tree = MemoryTree::new([
+            ("package.json", r#"{"workspaces":["apps/*"]}"#),
+            (
+                "apps/api/package.json",
+                r#"{"scripts":{"start":"node a.js"}}"#,
+            ),
+            (
+                "apps/api/a.js",
+                "require('http').createServer().listen(4000)",
+            ),
+            ("apps/lib/package.json", r#"{"main":"index.js"}"#),
+            ("apps/lib/index.js", "module.exports = 1"),
+            (
+                "apps/edge/package.json",
+                r#"{"devDependencies":{"@types/bun":"1"}}"#,
+            ),
+            ("apps/edge/index.ts", "Bun.serve({ port: 5000, fetch })"),
+            (
+                "apps/site/package.json",
+                r#"{"dependencies":{"next":"15"},"scripts":{"build":"next build"}}"#,
+            ),
+            ("apps/jobs/package.json", r#"{"dependencies":{"pg":"8"}}"#),
+            ("apps/jobs/Procfile", "web: node jobs.js"),
+        ]);
+        let report = crate::detect(&tree);
+        let roots: Vec<&str> = report.services.iter().map(|of| of.root.as_str()).collect();
+        assert_eq!(roots, ["apps/api", "apps/edge", "apps/jobs", "apps/site"]);
+        // The root itself starts nothing, so it listens nowhere.
+        assert_eq!(crate::summary(&report).port, None);
+    }
+}

@@ -206,6 +206,36 @@ pub(super) fn crates_of_others(scan: &Scan<'_>) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tree::MemoryTree;
+
+    #[test]
+    fn members_are_found_at_any_depth_and_their_own_folders_are_not_searched() {
+        let tree = MemoryTree::new([
+            (
+                "package.json",
+                r#"{"workspaces":["packages/**","!packages/old"]}"#,
+            ),
+            ("packages/ui/package.json", "{}"),
+            ("packages/ui/demo/package.json", "{}"),
+            ("packages/group/deep/package.json", "{}"),
+            ("elsewhere/package.json", "{}"),
+        ]);
+        let mut found = members(&Scan::new(&tree), "package.json");
+        found.sort();
+        assert_eq!(found, ["packages/group/deep", "packages/ui"]);
+    }
+
+    #[test]
+    fn packages_that_a_cargo_workspace_depends_on_by_path_are_members() {
+        let root = "[workspace]\nmembers = [\"crates/*\"]\n[dependencies]\nshared = { path = \"shared\" }\ngone = { path = \"gone\" }\n";
+        let tree = MemoryTree::new([
+            ("Cargo.toml", root),
+            ("crates/web/Cargo.toml", ""),
+            ("shared/Cargo.toml", ""),
+        ]);
+        let found = members(&Scan::new(&tree), "Cargo.toml");
+        assert_eq!(found, ["crates/web", "shared"]);
+    }
 
     #[test]
     fn globs_match_folders() {

@@ -51,3 +51,40 @@ pub(crate) fn schemas(scan: &Scan<'_>, package: &Package) -> Vec<String> {
     }
     found
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tree::MemoryTree;
+
+    fn found(files: &[(&str, &str)]) -> Vec<String> {
+        let tree = MemoryTree::new(files.iter().copied());
+        let scan = Scan::new(&tree);
+        schemas(&scan, &scan.package().unwrap())
+    }
+
+    #[test]
+    fn a_schema_lies_where_the_package_says_or_in_a_usual_place() {
+        let own = r#"{"prisma":{"schema":"./db/main.prisma"}}"#;
+        let files = [
+            ("package.json", own),
+            ("db/main.prisma", ""),
+            ("prisma/schema.prisma", ""),
+        ];
+        assert_eq!(found(&files), ["db/main.prisma", "prisma/schema.prisma"]);
+        let of_member = [
+            ("package.json", r#"{"workspaces":["packages/*"]}"#),
+            ("packages/db/package.json", "{}"),
+            ("packages/db/prisma/schema.prisma", ""),
+        ];
+        assert_eq!(found(&of_member), ["packages/db/prisma/schema.prisma"]);
+    }
+
+    #[test]
+    fn other_folders_are_searched_only_for_who_depends_on_it() {
+        let far = ("src/data/schema.prisma", "");
+        let uses = r#"{"dependencies":{"@prisma/client":"6"}}"#;
+        assert_eq!(found(&[("package.json", uses), far]), [far.0]);
+        assert!(found(&[("package.json", "{}"), far]).is_empty());
+    }
+}

@@ -40,3 +40,41 @@ pub(crate) fn files(scan: &Scan<'_>) -> Vec<String> {
     files.sort_by_key(|path| !is_base(path));
     files
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tree::MemoryTree;
+
+    fn found(manage: &str, module: &str, files: &[&str]) -> Vec<String> {
+        let text = format!("os.environ.setdefault('DJANGO_SETTINGS_MODULE', '{module}')");
+        let mut all = vec![(manage.to_owned(), text)];
+        all.extend(files.iter().map(|path| ((*path).to_owned(), String::new())));
+        let tree = MemoryTree::new(all);
+        super::files(&Scan::new(&tree))
+    }
+
+    #[test]
+    fn settings_are_a_file_or_a_package_with_its_base_first() {
+        let one = ["shop/settings.py", "shop/urls.py"];
+        assert_eq!(
+            found("manage.py", "shop.settings", &one),
+            ["shop/settings.py"]
+        );
+        let package = [
+            "src/shop/settings/__init__.py",
+            "src/shop/settings/dev.py",
+            "src/shop/settings/base.py",
+        ];
+        let wanted = [package[2], package[0], package[1]];
+        for module in ["shop.settings", "shop.settings.dev"] {
+            assert_eq!(found("src/manage.py", module, &package), wanted, "{module}");
+        }
+    }
+
+    #[test]
+    fn a_module_that_is_not_there_or_no_name_has_no_files() {
+        assert!(found("manage.py", "gone.settings", &[]).is_empty());
+        assert!(found("manage.py", "../../etc", &["settings.py"]).is_empty());
+    }
+}
