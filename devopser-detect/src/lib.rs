@@ -13,10 +13,6 @@
 //! ```
 
 mod command;
-#[expect(
-    dead_code,
-    reason = "what a deployment of a compose file reads is not called yet"
-)]
 mod compose;
 mod dockerfile;
 mod explain;

@@ -25,7 +25,7 @@ pub(crate) fn read(reader: &mut Reader<'_>, node: &Node) -> Refused<()> {
     let unreadable = |reason: String| ("unreadable", reason);
     let mut build = Build::default();
     let (mut context, mut file, mut inline) = (".".to_owned(), "Dockerfile".to_owned(), None);
-    if let Yaml::Scalar { .. } = node.value {
+    if let Yaml::Scalar(_) = node.value {
         context = fields::plain(node).map_err(unreadable)?;
     }
     for (key, _, value) in node.map() {

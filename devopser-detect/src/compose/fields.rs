@@ -22,7 +22,7 @@ pub(crate) fn texts(node: &Node) -> Read<Vec<String>> {
     match &node.value {
         Yaml::Null => Ok(Vec::new()),
         Yaml::List(items) => items.iter().map(plain).collect(),
-        Yaml::Scalar { .. } => Ok(vec![plain(node)?]),
+        Yaml::Scalar(_) => Ok(vec![plain(node)?]),
         Yaml::Map(_) => Err("it must be a list".to_owned()),
     }
 }
@@ -35,7 +35,7 @@ pub(crate) fn pairs(node: &Node) -> Read<Vec<(String, Option<String>)>> {
             .iter()
             .map(|(name, _, value)| match &value.value {
                 Yaml::Null => Ok((name.clone(), None)),
-                Yaml::Scalar { text, .. } => Ok((name.clone(), Some(text.clone()))),
+                Yaml::Scalar(text) => Ok((name.clone(), Some(text.clone()))),
                 _ => Err(format!("{name} must be a text")),
             })
             .collect(),
@@ -49,7 +49,7 @@ pub(crate) fn pairs(node: &Node) -> Read<Vec<(String, Option<String>)>> {
                 })
             })
             .collect(),
-        Yaml::Scalar { .. } => Err("it must be a mapping or a list".to_owned()),
+        Yaml::Scalar(_) => Err("it must be a mapping or a list".to_owned()),
     }
 }
 
@@ -72,7 +72,7 @@ pub(crate) fn number<T: std::str::FromStr>(node: &Node) -> Read<T> {
 pub(crate) fn command(node: &Node) -> Read<Option<Vec<String>>> {
     match &node.value {
         Yaml::Null => Ok(None),
-        Yaml::Scalar { .. } => words(&plain(node)?).map(Some),
+        Yaml::Scalar(_) => words(&plain(node)?).map(Some),
         _ => texts(node).map(Some),
     }
 }

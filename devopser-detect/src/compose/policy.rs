@@ -408,7 +408,7 @@ fn items(node: &Node) -> Vec<&Node> {
     match &node.value {
         Yaml::List(items) => items.iter().collect(),
         Yaml::Map(entries) => entries.iter().map(|(.., node)| node).collect(),
-        Yaml::Scalar { .. } => vec![node],
+        Yaml::Scalar(_) => vec![node],
         Yaml::Null => Vec::new(),
     }
 }
@@ -418,7 +418,7 @@ fn is_empty(node: &Node) -> bool {
         Yaml::Null => true,
         Yaml::List(items) => items.is_empty(),
         Yaml::Map(entries) => entries.is_empty(),
-        Yaml::Scalar { .. } => false,
+        Yaml::Scalar(_) => false,
     }
 }
 

@@ -24,11 +24,8 @@ pub(crate) struct Node {
 #[derive(Clone, Debug)]
 pub(crate) enum Yaml {
     Null,
-    /// A text or number; `plain` where it is not quoted.
-    Scalar {
-        text: String,
-        plain: bool,
-    },
+    /// A text or number.
+    Scalar(String),
     List(Vec<Node>),
     /// Keys with their lines and values, in their order.
     Map(Vec<(String, u32, Node)>),
@@ -58,7 +55,7 @@ impl Node {
 
     pub(crate) fn text(&self) -> Option<&str> {
         match &self.value {
-            Yaml::Scalar { text, .. } => Some(text),
+            Yaml::Scalar(text) => Some(text),
             _ => None,
         }
     }
@@ -78,7 +75,7 @@ impl Node {
     pub(crate) fn each_text(&mut self, change: &mut impl FnMut(&mut String, u32)) {
         match &mut self.value {
             Yaml::Null => {}
-            Yaml::Scalar { text, .. } => change(text, self.line),
+            Yaml::Scalar(text) => change(text, self.line),
             Yaml::List(items) => items.iter_mut().for_each(|item| item.each_text(change)),
             Yaml::Map(entries) => entries
                 .iter_mut()
@@ -147,7 +144,7 @@ impl<'t> Reader<'t> {
                 let plain = style == ScalarStyle::Plain && !is_text;
                 let is_null = plain && ["", "~", "null", "Null", "NULL"].contains(&text.as_ref());
                 let text = text.into_owned();
-                let scalar = Yaml::Scalar { text, plain };
+                let scalar = Yaml::Scalar(text);
                 (if is_null { Yaml::Null } else { scalar }, anchor)
             }
             Event::SequenceStart(anchor, tag) => {
@@ -205,7 +202,7 @@ impl<'t> Reader<'t> {
             };
             let key = self.node(event, &span, depth + 1)?;
             let name = match key.value {
-                Yaml::Scalar { text, .. } => text,
+                Yaml::Scalar(text) => text,
                 Yaml::Null => "null".to_owned(),
                 _ => return Err(at(&span, "a key must be a text")),
             };
