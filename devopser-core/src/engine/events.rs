@@ -67,6 +67,16 @@ impl EventWriter {
         lock(&self.redactor).redact(text)
     }
 
+    /// A line of output without the secrets that are known, cut last, as half a secret is not known as one. What collects
+    /// the line must let far more of it through than is kept here.
+    pub(crate) fn redacted_line(&self, line: &str) -> String {
+        let mut line = self.redacted(line);
+        if let Some((end, _)) = line.char_indices().nth(LONGEST_LINE) {
+            line.truncate(end);
+        }
+        line
+    }
+
     /// Takes an event whose text is known to hold no secret, or was redacted.
     pub(crate) fn event(&self, event: EventKind) {
         let _ = self.sender.send(Message::Event(event));
@@ -89,14 +99,7 @@ impl Progress for EventWriter {
             *lines
         };
         let line = match count {
-            ..MOST_LINES => {
-                // Cut last, as half a secret is not known as one.
-                let mut line = self.redacted(line);
-                if let Some((end, _)) = line.char_indices().nth(LONGEST_LINE) {
-                    line.truncate(end);
-                }
-                line
-            }
+            ..MOST_LINES => self.redacted_line(line),
             MOST_LINES => format!("… more than {MOST_LINES} lines; the rest is not kept"),
             _ => return,
         };
@@ -176,5 +179,29 @@ async fn append(
             Err(_) => tries += 1,
         }
         tokio::time::sleep(Duration::from_millis(50 << tries)).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::SystemClock;
+    use crate::store::MemoryStore;
+
+    #[tokio::test]
+    async fn a_line_is_cut_after_its_secrets_are_hidden() {
+        let writer = EventWriter::start(
+            Arc::new(MemoryStore::new()),
+            Arc::new(SystemClock),
+            TenantId::new("t").expect("a name"),
+            DeploymentId::new("dep_1").expect("an id"),
+            "build",
+        );
+        writer.hide(&Secret::new("sentinel-1234"));
+        // The secret lies across the place where the line is cut.
+        let line = format!("{}sentinel-1234 and more", "x".repeat(LONGEST_LINE - 6));
+        let kept = writer.redacted_line(&line);
+        assert_eq!(kept.len(), LONGEST_LINE);
+        assert!(kept.ends_with("x*** an"), "{}", &kept[LONGEST_LINE - 20..]);
     }
 }

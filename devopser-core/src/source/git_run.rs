@@ -42,7 +42,8 @@ const SETTINGS: &[&str] = &[
 /// Most bytes that a command may print as its result.
 const MOST_OUTPUT: usize = 256 << 20;
 const LINES_KEPT: usize = 40;
-const LONGEST_LINE: usize = 4096;
+/// What is taken of a line. Far more than is kept once its secrets are hidden, so that half of one is never shown.
+const LONGEST_LINE: usize = 64 << 10;
 
 /// The git program, for one repository and one folder.
 pub(super) struct Git<'a> {

@@ -7,8 +7,9 @@ use super::model::{BuildEvent, VertexEvent};
 
 /// How many of a step's last lines an error shows.
 const KEPT_LINES: usize = 30;
-/// A line that is longer is cut into several.
-const LONGEST_LINE: usize = 8 * 1024;
+/// What is taken of a line; the rest of a longer one is left out. Far more than the engine keeps once it has hidden the
+/// secrets in it, so that half of one is never shown.
+const LONGEST_LINE: usize = 64 << 10;
 
 /// Turns events into lines and remembers what an error will need.
 #[derive(Debug, Default)]
@@ -105,11 +106,13 @@ impl BuildLog {
         let step = self.step(digest);
         let mut lines = Vec::new();
         for byte in data {
-            if *byte == b'\n' || step.partial[stream].len() >= LONGEST_LINE {
-                lines.extend(step.take_partial(stream));
-            }
-            if *byte != b'\n' {
-                step.partial[stream].push(*byte);
+            let is_full = step.partial[stream].len() >= LONGEST_LINE;
+            match byte {
+                b'\n' => lines.extend(step.take_partial(stream)),
+                // A progress bar overwrites what it wrote.
+                b'\r' if is_full => step.partial[stream].clear(),
+                byte if !is_full => step.partial[stream].push(*byte),
+                _ => {}
             }
         }
         lines
@@ -203,10 +206,12 @@ mod tests {
             log.lines(output("a", &format!("{n}\n")));
         }
         log.lines(output("a", &"x".repeat(3 * LONGEST_LINE)));
+        log.lines(output("a", "its end\nnext\n"));
         log.lines(vertex("a", true, "failed"));
         let failed = log.failed().unwrap();
         assert_eq!(failed.lines.len(), KEPT_LINES);
-        assert!(failed.lines.iter().all(|line| line.len() <= LONGEST_LINE));
-        assert_eq!(failed.lines[0], "73");
+        assert_eq!(failed.lines[KEPT_LINES - 2], "x".repeat(LONGEST_LINE));
+        assert_eq!(failed.lines[KEPT_LINES - 1], "next");
+        assert_eq!(failed.lines[0], "72");
     }
 }

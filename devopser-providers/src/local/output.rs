@@ -8,8 +8,9 @@ use tokio::sync::mpsc::Sender;
 
 /// How many lines of one command are told.
 const MOST_LINES: usize = 20_000;
-/// The longest line; the rest of a longer one is left out.
-const LONGEST_LINE: usize = 4096;
+/// What is taken of a line; the rest of a longer one is left out. Far more than the engine keeps once it has hidden the
+/// secrets in it, so that half of one is never shown.
+const LONGEST_LINE: usize = 64 << 10;
 /// How many of the last lines an error carries.
 const LAST_LINES: usize = 30;
 
@@ -69,4 +70,25 @@ async fn send(line: &mut Vec<u8>, lines: &Sender<String>) -> bool {
     let text = String::from_utf8_lossy(line).trim_end().to_owned();
     line.clear();
     text.is_empty() || lines.send(text).await.is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_long_line_is_handed_on_and_an_endless_one_is_cut() {
+        let text = format!(
+            "{}\n{}\nend",
+            "a".repeat(9_000),
+            "b".repeat(LONGEST_LINE * 2)
+        );
+        let (sender, mut lines) = tokio::sync::mpsc::channel(8);
+        read_lines(Some(text.as_bytes()), sender).await;
+        let mut lengths = Vec::new();
+        while let Some(line) = lines.recv().await {
+            lengths.push(line.len());
+        }
+        assert_eq!(lengths, [9_000, LONGEST_LINE, 3]);
+    }
 }

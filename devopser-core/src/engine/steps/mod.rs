@@ -317,7 +317,7 @@ fn redacted(writer: &EventWriter, error: &Error) -> crate::error::ErrorReport {
         *value = writer.redacted(value);
     }
     for line in &mut report.log {
-        *line = writer.redacted(line);
+        *line = writer.redacted_line(line);
     }
     report
 }
