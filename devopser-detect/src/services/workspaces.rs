@@ -18,21 +18,19 @@ pub(super) fn find(scan: &Scan<'_>, into: &mut BTreeMap<String, Vec<Evidence>>) 
             add(scan, into, folder_of(path).to_owned(), evidence);
         }
     }
-    for (glob, path, manifest) in globs(scan).iter().take(MAX) {
-        for root in expand(scan, glob, manifest) {
-            let evidence = scan.evidence(path, glob, "a member of the workspace");
-            add(scan, into, root, evidence);
-        }
+    for (folder, (glob, path, _)) in listed(scan) {
+        let evidence = scan.evidence(path, &glob, "a member of the workspace");
+        add(scan, into, folder, evidence);
     }
 }
 
 /// The folders of the workspaces' members that have a manifest of that name, and of the packages beside them that a Cargo
 /// workspace depends on by their paths.
 pub(crate) fn members(scan: &Scan<'_>, manifest: &str) -> Vec<String> {
-    let globs = globs(scan);
-    let globs = globs.iter().filter(|(.., of)| *of == manifest).take(MAX);
-    let mut found: Vec<String> = globs
-        .flat_map(|(glob, ..)| expand(scan, glob, manifest))
+    let found = listed(scan).into_iter();
+    let mut found: Vec<String> = found
+        .filter(|(_, (.., of))| *of == manifest)
+        .map(|(folder, _)| folder)
         .collect();
     if manifest == "Cargo.toml" {
         found.extend(beside(scan));
@@ -59,9 +57,36 @@ fn beside(scan: &Scan<'_>) -> Vec<String> {
         .collect()
 }
 
-/// What the workspaces list: the glob, the file that says it, the manifest of a member.
-fn globs(scan: &Scan<'_>) -> Vec<(String, &'static str, &'static str)> {
-    let mut found: Vec<(String, &str, &str)> = Vec::new();
+/// What a workspace lists: the glob, the file that says it, the manifest of a member.
+type Glob = (String, &'static str, &'static str);
+
+/// The folders that the workspaces list, without those that a glob with `!` leaves out (<https://pnpm.io/pnpm-workspace_yaml>).
+fn listed(scan: &Scan<'_>) -> Vec<(String, Glob)> {
+    let (out, globs): (Vec<Glob>, Vec<Glob>) = globs(scan)
+        .into_iter()
+        .partition(|(glob, ..)| glob.starts_with('!'));
+    let is_out = |folder: &str| {
+        let path: Vec<&str> = folder.split('/').collect();
+        out.iter().any(|(glob, ..)| {
+            let glob = glob.trim_start_matches('!').trim_start_matches("./");
+            matches(&glob.split('/').collect::<Vec<_>>(), &path)
+        })
+    };
+    let mut found = Vec::new();
+    for glob in globs.into_iter().take(MAX) {
+        let folders = expand(scan, &glob.0, glob.2).into_iter();
+        found.extend(
+            folders
+                .filter(|folder| !is_out(folder))
+                .map(|folder| (folder, glob.clone())),
+        );
+    }
+    found
+}
+
+/// The globs of all workspaces, as they are written.
+fn globs(scan: &Scan<'_>) -> Vec<Glob> {
+    let mut found: Vec<Glob> = Vec::new();
     let own = scan
         .package()
         .map(|package| package.workspaces())
@@ -90,8 +115,6 @@ fn globs(scan: &Scan<'_>) -> Vec<(String, &'static str, &'static str)> {
         .map(|line| line.trim().trim_start_matches("use ").trim());
     let words = words.filter(|line| line.starts_with("./"));
     found.extend(words.map(|glob| (glob.to_owned(), "go.work", "go.mod")));
-    // What is left out is told elsewhere: a folder without a manifest is no member.
-    found.retain(|(glob, ..)| !glob.starts_with('!'));
     found
 }
 
@@ -216,6 +239,7 @@ mod tests {
                 r#"{"workspaces":["packages/**","!packages/old"]}"#,
             ),
             ("packages/ui/package.json", "{}"),
+            ("packages/old/package.json", "{}"),
             ("packages/ui/demo/package.json", "{}"),
             ("packages/group/deep/package.json", "{}"),
             ("elsewhere/package.json", "{}"),
