@@ -64,13 +64,22 @@ impl Disk {
         buffer: &mut Vec<u8>,
         mut each: impl FnMut(Option<&str>, Kind) -> bool,
     ) -> Result<()> {
-        use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, openat, statat};
+        use std::os::fd::AsFd as _;
+
+        use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, SeekFrom, openat, seek, statat};
 
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        let path = if folder.is_empty() { "." } else { folder };
-        let opened = openat(&self.opened, path, flags, Mode::empty()).map_err(Error::from)?;
+        let below;
+        let opened = if folder.is_empty() {
+            // It is open already; whoever lists holds the tree's lock.
+            seek(&self.opened, SeekFrom::Start(0)).map_err(Error::from)?;
+            self.opened.as_fd()
+        } else {
+            below = openat(&self.opened, folder, flags, Mode::empty()).map_err(Error::from)?;
+            below.as_fd()
+        };
         buffer.reserve(BUFFER);
-        let mut entries = RawDir::new(&opened, buffer.spare_capacity_mut());
+        let mut entries = RawDir::new(opened, buffer.spare_capacity_mut());
         while let Some(entry) = entries.next() {
             let entry = entry.map_err(Error::from)?;
             let name = entry.file_name();
@@ -79,7 +88,7 @@ impl Disk {
             }
             let kind = match entry.file_type() {
                 // Some file systems only say it when the entry itself is asked.
-                FileType::Unknown => statat(&opened, name, AtFlags::SYMLINK_NOFOLLOW)
+                FileType::Unknown => statat(opened, name, AtFlags::SYMLINK_NOFOLLOW)
                     .map_or(FileType::Unknown, |stat| {
                         FileType::from_raw_mode(stat.st_mode)
                     }),
