@@ -46,7 +46,9 @@ fn note(folder: &Path, line: &str) {
         .append(true)
         .open(folder.join("log"))
         .expect("a log");
-    writeln!(file, "{line}").expect("a line");
+    // In one piece: others append at the same time.
+    let line = format!("{line}\n");
+    file.write_all(line.as_bytes()).expect("a line");
 }
 
 fn lines(folder: &Path) -> Vec<String> {
