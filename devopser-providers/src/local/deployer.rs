@@ -208,10 +208,17 @@ impl Local {
                 None => return Ok(ReleaseStatus::of(ReleasePhase::Absent)),
             }
         }
-        let mut status = ReleaseStatus::of(phase(&state));
+        let is_settled = state.is_alive() || state.exit.is_some() || !slot.is_watched();
+        let mut status = ReleaseStatus::of(match is_settled {
+            true => phase(&state),
+            // Whether it is started again is not decided yet, however long that takes on a busy machine.
+            false => ReleasePhase::Starting,
+        });
         status.restarts = state.restarts;
         status.started_at = state.started_at;
-        if state.is_alive() {
+        if !is_settled {
+            status.detail = Some("it ended; what becomes of it is being decided".to_owned());
+        } else if state.is_alive() {
             if let Some(address) = slot.answering(&state).await {
                 status.phase = ReleasePhase::Running;
                 status.upstream = Some(Upstream::Address { address });

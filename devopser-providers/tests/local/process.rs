@@ -273,7 +273,8 @@ async fn an_app_that_crashes_again_and_again_is_left_alone() {
         nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL).unwrap();
     }
     let status = bench.reach(&release, ReleasePhase::Exited).await;
-    assert_eq!((status.restarts, status.exit_code), (5, Some(9)));
+    let ended = (status.restarts, status.exit_code);
+    assert_eq!(ended, (5, Some(9)), "{status:?}");
     assert!(begin.elapsed() > Duration::from_secs(10), "the waits grow");
     let detail = status.detail.unwrap();
     assert!(
