@@ -90,6 +90,7 @@ async fn image_builder() {
         folder: setup.folder.path(),
         dockerfile: "FROM scratch\nCOPY content /content\n",
         slow_dockerfile: "FROM scratch\nRUN sleep 5\n",
+        secret_dockerfile: "FROM scratch\nRUN --mount=type=secret,id=kit cp /run/secrets/kit /left\n",
     };
     testkit::image_builder::all(&fixture).await.unwrap();
 }

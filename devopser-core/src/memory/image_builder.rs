@@ -15,7 +15,8 @@ use crate::provider::{BuildRequest, Built, ImageBuilder, ProviderInfo};
 use crate::{Error, ErrorKind, Result};
 
 /// An image builder that runs nothing. A Dockerfile without `FROM` does not parse, `RUN false` fails, `RUN sleep 5`
-/// takes that long, every other line is a step that succeeds; `EXPOSE` gives the image its port. The digest comes from the request and the folder's content.
+/// takes that long, every other line is a step that succeeds; `EXPOSE` gives the image its port. The digest comes from the request, its secrets
+/// included, and the folder's content.
 #[derive(Clone, Debug)]
 pub struct MemoryImageBuilder {
     cloud: MemoryCloud,
@@ -130,6 +131,10 @@ fn digest_of(request: &BuildRequest) -> Result<Digest> {
     content.extend(request.dockerignore.as_bytes());
     for (name, value) in &request.build_args {
         content.extend(format!("\0{name}={value}").as_bytes());
+    }
+    for (name, secret) in &request.secrets {
+        let secret = Digest::of(secret.expose().as_bytes());
+        content.extend(format!("\0{name}:{secret}").as_bytes());
     }
     add_folder(&request.folder, &request.folder, &mut content).map_err(|source| {
         Error::invalid("folder", "cannot be read")

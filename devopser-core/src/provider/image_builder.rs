@@ -65,6 +65,7 @@ pub trait ImageBuilder: Debug + Send + Sync + 'static {
     /// - A cancelled `ctx` ends the build at the builder and leaves no image and no container behind.
     /// - The image carries the owner mark and stands in the ledger before the build begins.
     /// - The same request again gives the same digest when nothing changed, from the cache.
+    /// - A step that mounts a secret comes from the cache only for the same owner with the same value of that secret.
     ///
     /// # Errors
     /// - [`BuildFailed`](crate::ErrorKind::BuildFailed) with the step and its last lines.

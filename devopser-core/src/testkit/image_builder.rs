@@ -9,7 +9,7 @@ use crate::id::ImageRef;
 use crate::model::artifact::Artifact;
 use crate::model::service::ServiceRef;
 use crate::provider::{BuildRequest, DestroyRequest, InventoryExt, Provider};
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result, Secret};
 
 /// What the cases work on.
 #[derive(Clone, Copy, Debug)]
@@ -22,6 +22,8 @@ pub struct Fixture<'a> {
     pub dockerfile: &'a str,
     /// A Dockerfile that builds for at least five seconds.
     pub slow_dockerfile: &'a str,
+    /// A Dockerfile whose image depends on the value of the secret `kit`, which it mounts.
+    pub secret_dockerfile: &'a str,
 }
 
 cases! {
@@ -30,6 +32,7 @@ cases! {
     a_cancelled_build_leaves_nothing,
     the_image_stands_in_the_ledger_first,
     the_same_request_gives_the_same_digest,
+    another_secret_is_another_build,
 }
 
 fn request(rig: &Rig, dockerfile: &str) -> Result<BuildRequest> {
@@ -180,4 +183,25 @@ pub async fn the_same_request_gives_the_same_digest(fixture: &Fixture<'_>) -> Re
         "another source must give another image"
     );
     remove(fixture, &rig, Artifact::Image(third.image)).await
+}
+
+/// What was made with one value of a secret is not taken for another.
+pub async fn another_secret_is_another_build(fixture: &Fixture<'_>) -> Result<()> {
+    let rig = Rig::new(fixture.folder)?;
+    let builder = fixture.provider.image_builder()?;
+    let mut made = Vec::new();
+    for value in ["kit-first", "kit-second", "kit-second"] {
+        let mut request = request(&rig, fixture.secret_dockerfile)?;
+        request.secrets.insert("kit".to_owned(), Secret::new(value));
+        made.push(builder.build(&rig.ctx, request).await?.image);
+    }
+    check!(
+        made[0].digest != made[1].digest,
+        "another secret must give another image"
+    );
+    check!(
+        made[1].digest == made[2].digest,
+        "the same secret must give the same image"
+    );
+    remove(fixture, &rig, Artifact::Image(made.swap_remove(2))).await
 }

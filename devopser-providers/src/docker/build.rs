@@ -17,6 +17,7 @@ use super::build_log::BuildLog;
 use super::client::BuildSession;
 use super::context::BuildFolder;
 use super::model::{BuildEvent, BuildSpec, ImageFacts};
+use super::secret_mounts::{self, BoundDockerfile};
 use super::{Docker, ID, names};
 
 /// How long a cancelled build may take to end at the engine.
@@ -68,9 +69,13 @@ fn refuse_foreign(found: Option<&ImageFacts>, mark: &str, tag: &ImageRef) -> Res
 
 impl Docker {
     async fn run_build(&self, ctx: &Context, request: BuildRequest, mark: &str) -> Result<Built> {
-        let folder = Arc::new(read_folder(ctx, &request).await?);
+        let mut bound = secret_mounts::bind(&request.dockerfile, mark, &request.secrets);
+        let folder = Arc::new(read_folder(ctx, &request, &bound.text).await?);
         for line in &folder.left_out {
             ctx.progress.note(line);
+        }
+        if bound.has_unknown {
+            ctx.progress.note("Every step is run anew: the Dockerfile mounts something in a form that cannot be told from a secret");
         }
         ctx.before_mutation(self.config.request_timeout)?;
         let id = Secret::generate(25).expose().to_owned();
@@ -80,7 +85,7 @@ impl Docker {
                 id.clone(),
                 Digest::of(mark.as_bytes()).hex(),
                 folder,
-                request.secrets,
+                std::mem::take(&mut bound.secrets),
             ))
             .await?;
         let mut build_args = request.build_args;
@@ -92,10 +97,10 @@ impl Docker {
             labels: names::labels(mark),
             target: request.target,
             build_args,
-            no_cache: request.no_cache,
+            no_cache: request.no_cache || bound.has_unknown,
         };
         let mut events = self.engine.build(spec, &session).await?;
-        self.follow(ctx, &id, &mut events).await?;
+        self.follow(ctx, &id, &bound, &mut events).await?;
         drop(session);
         let image = self
             .engine
@@ -122,6 +127,7 @@ impl Docker {
         &self,
         ctx: &Context,
         id: &str,
+        bound: &BoundDockerfile,
         events: &mut BoxStream<'static, Result<BuildEvent>>,
     ) -> Result<()> {
         let mut log = BuildLog::default();
@@ -131,10 +137,13 @@ impl Docker {
             tokio::select! {
                 event = events.next() => match event {
                     None => return Ok(()),
-                    Some(Ok(event)) => log.lines(event).iter().for_each(|line| ctx.progress.log(line)),
+                    Some(Ok(event)) => {
+                        let event = as_written(event, bound);
+                        log.lines(event).iter().for_each(|line| ctx.progress.log(line));
+                    }
                     Some(Err(error)) => {
                         // What the step wrote last may come with the error.
-                        return Err(explain(error, log.failed()));
+                        return Err(explain(written_error(error, bound), log.failed()));
                     }
                 },
                 () = ctx.cancel.cancelled() => break Error::cancelled(),
@@ -191,9 +200,34 @@ impl Docker {
     }
 }
 
-async fn read_folder(ctx: &Context, request: &BuildRequest) -> Result<BuildFolder> {
+/// The names of steps as the Dockerfile wrote them.
+fn as_written(event: BuildEvent, bound: &BoundDockerfile) -> BuildEvent {
+    match event {
+        BuildEvent::Vertex(mut vertex) => {
+            vertex.name = bound.as_written(&vertex.name);
+            vertex.error = bound.as_written(&vertex.error);
+            BuildEvent::Vertex(vertex)
+        }
+        BuildEvent::Warning(text) => BuildEvent::Warning(bound.as_written(&text)),
+        BuildEvent::Output { .. } => event,
+    }
+}
+
+fn written_error(error: Error, bound: &BoundDockerfile) -> Error {
+    let message = bound.as_written(error.message());
+    if message == error.message() {
+        return error;
+    }
+    Error::new(error.kind(), message)
+}
+
+async fn read_folder(
+    ctx: &Context,
+    request: &BuildRequest,
+    dockerfile: &str,
+) -> Result<BuildFolder> {
     let root = request.folder.clone();
-    let dockerfile = request.dockerfile.clone();
+    let dockerfile = dockerfile.to_owned();
     let dockerignore = request.dockerignore.clone();
     let now = ctx.clock.now_ms();
     let cancel = ctx.cancel.clone();

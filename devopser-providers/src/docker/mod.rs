@@ -27,6 +27,7 @@ mod inventory;
 mod logs;
 mod model;
 mod names;
+mod secret_mounts;
 mod sockets;
 mod spec;
 mod time;

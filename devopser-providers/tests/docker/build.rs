@@ -160,6 +160,64 @@ fn secrets_are_mounted_and_stay_out_of_image_and_log() {
     });
 }
 
+/// What a build with this secret leaves in its image; builds it twice, the second time from the cache when it may.
+fn left_by_a_secret(dockerfile: &str, secret: Option<&'static str>, is_cached: bool) {
+    let dockerfile = dockerfile.to_owned();
+    on_stage(move |stage| async move {
+        for name in ["1", "2"] {
+            let mut request = stage.request(name, &dockerfile);
+            let secrets = secret.map(|value| ("token".to_owned(), Secret::new(value)));
+            request.secrets = secrets.into_iter().collect();
+            let built = stage.builder().build(&stage.ctx, request).await.unwrap();
+            let tag = built.image.reference.as_str();
+            let left = docker(&["run", "--rm", tag, "cat", "/left"]);
+            assert_eq!(left, secret.unwrap_or("none"));
+            let history = docker(&["history", "--no-trunc", tag]);
+            assert!(!history.contains("token."), "{history}");
+        }
+        let told = lines(&stage);
+        assert!(!told.contains("token."), "{told}");
+        assert!(told.contains("--mount=type=secret,id=token"), "{told}");
+        let runs = told.lines().filter(|line| line.ends_with(" it runs"));
+        assert_eq!(runs.count(), if is_cached { 1 } else { 2 }, "{told}");
+    });
+}
+
+#[test]
+fn what_was_made_with_a_secret_is_not_given_to_who_has_another() {
+    let unique = Secret::generate(12);
+    let command = format!(
+        "echo {}; echo it runs; cat /run/secrets/token > /left || echo none > /left",
+        unique.expose()
+    );
+    let plain = format!("{BASE}RUN --mount=type=secret,id=token {command}\n");
+    // What looks like a mount and is none that is understood: no step may come from the cache.
+    let odd = format!("{BASE}RUN --mount=type=secret,id=token {command}; : --mount\n");
+    for (dockerfile, is_cached) in [(plain, true), (odd, false)] {
+        // Each on a stage of its own, which is another owner, with the same source.
+        left_by_a_secret(&dockerfile, Some("first"), is_cached);
+        left_by_a_secret(&dockerfile, Some("second"), is_cached);
+        left_by_a_secret(&dockerfile, None, is_cached);
+    }
+}
+
+#[test]
+fn an_error_of_a_secret_mount_names_it_as_the_dockerfile_does() {
+    on_stage(|stage| async move {
+        let mount = "RUN --mount=type=secret,id=token,required=true true\n";
+        let error = stage
+            .build("1", &format!("{BASE}{mount}"))
+            .await
+            .unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::BuildFailed, "{error:?}");
+        assert!(
+            error.message().contains("secret token not found"),
+            "{error:?}"
+        );
+        assert!(!format!("{error:?}").contains("token."), "{error:?}");
+    });
+}
+
 #[test]
 fn a_step_that_fails_is_told_with_its_lines_and_leaves_nothing() {
     on_stage(|stage| async move {

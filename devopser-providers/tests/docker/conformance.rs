@@ -120,6 +120,8 @@ fn image_builder() {
             folder: folder.path(),
             dockerfile: "FROM debian:bookworm-slim\nCOPY content /content\nRUN cat /content\n",
             slow_dockerfile: "FROM debian:bookworm-slim\nCOPY content /content\nRUN sleep 5\n",
+            secret_dockerfile: "FROM debian:bookworm-slim\nCOPY content /content\n\
+                RUN --mount=type=secret,id=kit cp /run/secrets/kit /left\n",
         };
         testkit::image_builder::all(&fixture).await
     });
