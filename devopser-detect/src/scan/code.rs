@@ -1,7 +1,5 @@
 //! Looking into source files, bounded: a few files, each read once, never run.
 
-use std::rc::Rc;
-
 use super::Scan;
 
 /// How many source files one question looks into.
@@ -84,18 +82,4 @@ fn is_test_file(name: &str) -> bool {
 /// Whether the file lies in a hidden folder: those hold the settings of tools.
 fn is_hidden(path: &str) -> bool {
     path.starts_with('.') && path.contains('/') || path.contains("/.")
-}
-
-/// The text of a file with the lines that only comment blanked, so that an example in a comment proves nothing.
-pub(crate) fn without_comments(text: &Rc<str>, mark: &str) -> String {
-    text.lines()
-        .map(|line| {
-            if line.trim_start().starts_with(mark) {
-                ""
-            } else {
-                line
-            }
-        })
-        .collect::<Vec<_>>()
-        .join("\n")
 }

@@ -20,6 +20,9 @@ pub(crate) struct Pom {
     pub(crate) libraries: Option<String>,
     pub(crate) modules: Vec<String>,
     pub(crate) properties: BTreeMap<String, (String, u32)>,
+    /// The plugins of its own build, which its modules inherit
+    /// (<https://maven.apache.org/pom.html#Inheritance>).
+    pub(crate) plugins: Vec<String>,
     /// `group:artifact` of dependencies, plugins and the parent, with their lines.
     pub(crate) uses: Vec<(String, u32)>,
 }
@@ -64,6 +67,9 @@ impl Pom {
                     } else if is_use(path, "groupId") {
                         element.text.clone_into(&mut group);
                     } else if is_use(path, "artifactId") {
+                        if path == "project/build/plugins/plugin/artifactId" {
+                            found.plugins.push(element.text.to_owned());
+                        }
                         found
                             .uses
                             .push((format!("{group}:{}", element.text), line()));

@@ -13,6 +13,7 @@ pub(crate) mod procfile;
 pub(crate) mod python;
 pub(crate) mod ruby;
 mod search;
+pub(crate) mod settings;
 pub(crate) mod solution;
 pub(crate) mod versions;
 pub(crate) mod xml;
@@ -44,6 +45,7 @@ pub(crate) struct Scan<'t> {
     poms: RefCell<HashMap<String, Option<Rc<java::Pom>>>>,
     pub(crate) package: OnceCell<Option<Rc<node::Package>>>,
     pub(crate) python: OnceCell<Rc<python::Requirements>>,
+    pub(crate) listed: OnceCell<crate::services::Listed>,
 }
 
 impl<'t> Scan<'t> {
@@ -61,6 +63,7 @@ impl<'t> Scan<'t> {
             poms: RefCell::default(),
             package: OnceCell::new(),
             python: OnceCell::new(),
+            listed: OnceCell::new(),
         }
     }
 
@@ -227,14 +230,25 @@ impl<'t> Scan<'t> {
     /// parsed, because the parser's time grows with the square of that depth.
     pub(crate) fn yaml(&self, path: &str) -> Option<Rc<Value>> {
         self.value(path, |text| {
-            if flow_depth(text) > MAX_FLOW_DEPTH {
-                return Err("it nests too deep".to_owned());
-            }
-            let Some(document) = serde_yaml_ng::Deserializer::from_str(text).next() else {
-                return Ok(Value::Null);
-            };
-            <Value as serde::Deserialize>::deserialize(document).map_err(|error| error.to_string())
+            let first = documents(text)?.next();
+            first.unwrap_or(Ok(Value::Null))
         })
+    }
+
+    /// All documents of a YAML file, as far as they can be parsed.
+    pub(crate) fn yaml_documents(&self, path: &str) -> Vec<Value> {
+        let text = self.text(path).unwrap_or_default();
+        let mut found = Vec::new();
+        let parsed = documents(&text).and_then(|all| {
+            all.take(MAX_DOCUMENTS).try_for_each(|document| {
+                found.push(document?);
+                Ok(())
+            })
+        });
+        if let Err(why) = parsed {
+            self.warn(format!("{path} cannot be parsed: {why}"));
+        }
+        found
     }
 
     fn value(
@@ -287,6 +301,20 @@ impl<'t> Scan<'t> {
 
 /// How much of a file its beginning is.
 const HEAD: usize = 1024;
+
+/// How many documents of a YAML file are read.
+const MAX_DOCUMENTS: usize = 100;
+
+/// The documents of a YAML text, each parsed when it is reached.
+fn documents(text: &str) -> Result<impl Iterator<Item = Result<Value, String>>, String> {
+    if flow_depth(text) > MAX_FLOW_DEPTH {
+        return Err("it nests too deep".to_owned());
+    }
+    let all = serde_yaml_ng::Deserializer::from_str(text);
+    Ok(all.map(|document| {
+        <Value as serde::Deserialize>::deserialize(document).map_err(|error| error.to_string())
+    }))
+}
 
 /// How deep flow collections may nest in YAML.
 const MAX_FLOW_DEPTH: usize = 200;

@@ -6,6 +6,9 @@ use devopser_core::model::report::Evidence;
 
 use crate::scan::{Scan, base_name, line_at};
 
+/// Why a folder counts.
+pub(super) const WHY: &str = "a Deployment of Kubernetes has the folder's name";
+
 /// How many manifests are read.
 const MAX_FILES: usize = 60;
 
@@ -46,10 +49,9 @@ pub(super) fn find(scan: &Scan<'_>) -> BTreeMap<String, Evidence> {
                 .map(|parent| format!("{parent}{name}"))
                 .find(|folder| scan.has_folder(folder));
             if let Some(folder) = folder {
-                found.entry(folder).or_insert_with(|| {
-                    let why = "a Deployment of Kubernetes has the folder's name";
-                    Evidence::line(path.as_str(), line_at(&text, at), why)
-                });
+                found
+                    .entry(folder)
+                    .or_insert_with(|| Evidence::line(path.as_str(), line_at(&text, at), WHY));
             }
         }
     }

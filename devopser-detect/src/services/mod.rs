@@ -2,16 +2,18 @@
 //! its own.
 
 pub(crate) mod kubernetes;
+mod skaffold;
 mod solution;
 mod workspaces;
 
-pub(crate) use workspaces::{expand, matches as fits, members};
+pub(crate) use workspaces::{Listed, expand, matches as fits, members};
 
 use std::collections::BTreeMap;
 
 use devopser_core::model::report::{Detection, Evidence, Report, ServiceFound};
 use serde_json::Value;
 
+use crate::scan::java::Pom;
 use crate::scan::{Scan, base_name, code, folder_of};
 use crate::tree::SubTree;
 
@@ -42,11 +44,16 @@ pub(crate) const MANIFESTS: &[&str] = &[
     "app.py",
     "setup.py",
     "manage.py",
+    "hugo.toml",
+    "hugo.yaml",
     "pubspec.yaml",
 ];
 
 /// Why a folder counts that nothing names.
 const BY_FOLDER: &str = "a folder with a manifest of its own";
+
+/// Why a folder counts that the compose file builds.
+const BY_COMPOSE: &str = "a build context of the compose file";
 
 /// Folders whose name says that they hold one part of an app.
 const NAMES: &[&str] = &[
@@ -97,9 +104,10 @@ pub(crate) fn find(scan: &Scan<'_>, report: &Report) -> Vec<ServiceFound> {
     let mut candidates: BTreeMap<String, Vec<Evidence>> = BTreeMap::new();
     compose(scan, report, &mut candidates);
     workspaces::find(scan, &mut candidates);
-    build_modules(scan, &mut candidates);
+    build_modules(scan, "", &mut candidates);
     for (folder, evidence) in kubernetes::find(scan)
         .into_iter()
+        .chain(skaffold::find(scan))
         .chain(solution::find(scan))
     {
         add(scan, &mut candidates, folder, evidence);
@@ -111,6 +119,10 @@ pub(crate) fn find(scan: &Scan<'_>, report: &Report) -> Vec<ServiceFound> {
         .is_some_and(|stack| stack.confidence >= 85 && stack.framework.is_some());
     if !root_is_app || candidates.len() > 1 {
         folders(scan, &mut candidates);
+        let met: Vec<String> = candidates.keys().cloned().collect();
+        for folder in met {
+            build_modules(scan, &folder, &mut candidates);
+        }
     }
     parents_out(&mut candidates);
     let libraries = workspaces::crates_of_others(scan);
@@ -141,9 +153,10 @@ pub(crate) fn find(scan: &Scan<'_>, report: &Report) -> Vec<ServiceFound> {
     found
 }
 
-/// Leaves out folders that were only met on the way to a service that something names.
+/// Leaves out folders that were only met on the way to a service that something names, or that only share its name.
 fn parents_out(candidates: &mut BTreeMap<String, Vec<Evidence>>) {
-    let met = |evidence: &[Evidence]| evidence.iter().all(|one| one.why == BY_FOLDER);
+    let weak = [BY_FOLDER, kubernetes::WHY];
+    let met = |evidence: &[Evidence]| evidence.iter().all(|one| weak.contains(&&*one.why));
     let named: Vec<String> = candidates
         .iter()
         .filter(|(_, evidence)| !met(evidence))
@@ -159,13 +172,17 @@ fn parents_out(candidates: &mut BTreeMap<String, Vec<Evidence>>) {
 fn service(scan: &Scan<'_>, root: String, evidence: Vec<Evidence>) -> Option<ServiceFound> {
     let tree = SubTree::new(scan.tree(), &root);
     let below = Scan::below(&tree, scan, &root);
-    if !may_run(&below) {
+    let is_built = evidence
+        .iter()
+        .any(|evidence| evidence.why == skaffold::WHY || evidence.why.starts_with(BY_COMPOSE));
+    let is_named = is_built
+        || evidence
+            .iter()
+            .any(|evidence| evidence.why == kubernetes::WHY);
+    if !is_named && !may_run(&below) {
         return None;
     }
     let report = crate::report_of(&below);
-    let is_named = evidence
-        .iter()
-        .any(|evidence| evidence.why.contains("compose") || evidence.why.contains("Deployment"));
     let detection = report
         .stack
         .or_else(|| report.runners_up.into_iter().next());
@@ -173,7 +190,7 @@ fn service(scan: &Scan<'_>, root: String, evidence: Vec<Evidence>) -> Option<Ser
         || detection
             .as_ref()
             .is_some_and(|detection| is_app(detection) && !is_library(&below, detection));
-    if !(runs || is_named && detection.is_some()) || is_load_test(&below) {
+    if !(runs || is_named && detection.is_some()) || !is_built && is_load_test(&below) {
         return None;
     }
     let context = detection
@@ -282,11 +299,7 @@ fn compose(scan: &Scan<'_>, report: &Report, into: &mut BTreeMap<String, Vec<Evi
                 scan,
                 into,
                 root,
-                scan.evidence(
-                    path,
-                    name,
-                    format!("a build context of the compose file ({name})"),
-                ),
+                scan.evidence(path, name, format!("{BY_COMPOSE} ({name})")),
             );
         }
     }
@@ -314,24 +327,37 @@ fn add(
     }
 }
 
-/// Modules of Maven (<https://maven.apache.org/guides/mini/guide-multiple-modules.html>) that make programs.
-fn build_modules(scan: &Scan<'_>, into: &mut BTreeMap<String, Vec<Evidence>>) {
-    let Some(pom) = crate::scan::java::Pom::read(scan, "pom.xml") else {
-        return;
+/// Modules of a Maven build in a folder (<https://maven.apache.org/guides/mini/guide-multiple-modules.html>) that make
+/// programs, those of its modules included.
+fn build_modules(scan: &Scan<'_>, folder: &str, into: &mut BTreeMap<String, Vec<Evidence>>) {
+    let below = |folder: &str, name: &str| match folder {
+        "" => name.to_owned(),
+        folder => format!("{folder}/{name}"),
     };
-    for module in pom.modules.iter().filter_map(|module| clean(module)) {
-        let own = crate::scan::java::Pom::read(scan, &format!("{module}/pom.xml"));
-        if own.is_some_and(|own| {
-            own.uses("spring-boot-maven-plugin")
-                .or_else(|| own.uses("quarkus-maven-plugin"))
-                .is_some()
-        }) {
-            add(
-                scan,
-                into,
-                module.clone(),
-                scan.evidence("pom.xml", &module, "a module that makes a program"),
-            );
+    let mut builds = vec![folder.to_owned()];
+    let mut looked = 0;
+    while let Some(folder) = builds.pop().filter(|_| looked < MAX) {
+        looked += 1;
+        let build = below(&folder, "pom.xml");
+        let Some(pom) = Pom::read(scan, &build) else {
+            continue;
+        };
+        for name in pom.modules.iter().filter_map(|module| clean(module)) {
+            let module = below(&folder, &name);
+            let Some(own) = Pom::read(scan, &format!("{module}/pom.xml")) else {
+                continue;
+            };
+            let inherits = |plugin: &str| {
+                own.packaging != "pom" && pom.plugins.iter().any(|known| known == plugin)
+            };
+            let mut plugins = ["spring-boot-maven-plugin", "quarkus-maven-plugin"].into_iter();
+            if plugins.any(|plugin| own.uses(plugin).is_some() || inherits(plugin)) {
+                let evidence = scan.evidence(&build, &name, "a module that makes a program");
+                add(scan, into, module.clone(), evidence);
+            }
+            if !own.modules.is_empty() {
+                builds.push(module);
+            }
         }
     }
 }

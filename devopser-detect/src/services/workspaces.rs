@@ -19,18 +19,18 @@ pub(super) fn find(scan: &Scan<'_>, into: &mut BTreeMap<String, Vec<Evidence>>) 
         }
     }
     for (folder, (glob, path, _)) in listed(scan) {
-        let evidence = scan.evidence(path, &glob, "a member of the workspace");
-        add(scan, into, folder, evidence);
+        let evidence = scan.evidence(path, glob, "a member of the workspace");
+        add(scan, into, folder.clone(), evidence);
     }
 }
 
 /// The folders of the workspaces' members that have a manifest of that name, and of the packages beside them that a Cargo
 /// workspace depends on by their paths.
 pub(crate) fn members(scan: &Scan<'_>, manifest: &str) -> Vec<String> {
-    let found = listed(scan).into_iter();
+    let found = listed(scan).iter();
     let mut found: Vec<String> = found
         .filter(|(_, (.., of))| *of == manifest)
-        .map(|(folder, _)| folder)
+        .map(|(folder, _)| folder.clone())
         .collect();
     if manifest == "Cargo.toml" {
         found.extend(beside(scan));
@@ -60,8 +60,15 @@ fn beside(scan: &Scan<'_>) -> Vec<String> {
 /// What a workspace lists: the glob, the file that says it, the manifest of a member.
 type Glob = (String, &'static str, &'static str);
 
+/// The folders that workspaces list, each with the glob that names it.
+pub(crate) type Listed = Vec<(String, Glob)>;
+
 /// The folders that the workspaces list, without those that a glob with `!` leaves out (<https://pnpm.io/pnpm-workspace_yaml>).
-fn listed(scan: &Scan<'_>) -> Vec<(String, Glob)> {
+fn listed<'s>(scan: &'s Scan<'_>) -> &'s Listed {
+    scan.listed.get_or_init(|| found_by_globs(scan))
+}
+
+fn found_by_globs(scan: &Scan<'_>) -> Listed {
     let (out, globs): (Vec<Glob>, Vec<Glob>) = globs(scan)
         .into_iter()
         .partition(|(glob, ..)| glob.starts_with('!'));

@@ -316,13 +316,6 @@ struct Sign {
 }
 
 fn sign_of_bun(scan: &Scan<'_>) -> Option<Sign> {
-    const MORE: &[&str] = &[
-        "index.tsx",
-        "src/index.tsx",
-        "index.js",
-        "server.js",
-        "src/index.js",
-    ];
     let package = scan.package();
     let script_of = |name: &str| {
         package
@@ -331,10 +324,6 @@ fn sign_of_bun(scan: &Scan<'_>) -> Option<Sign> {
             .unwrap_or_default()
             .to_owned()
     };
-    let mut entries = super::node::commands::TYPESCRIPT_ENTRIES
-        .iter()
-        .chain(MORE)
-        .copied();
     let script = ["start", "start:prod", "serve"]
         .into_iter()
         .find(|name| runs_bun(&script_of(name)));
@@ -342,7 +331,7 @@ fn sign_of_bun(scan: &Scan<'_>) -> Option<Sign> {
     if script.is_none() && other_start {
         return None;
     }
-    let entry = entries.find(|path| scan.has(path) && uses_bun(scan, path));
+    let entry = entries_of_bun().find(|path| scan.has(path) && uses_bun(scan, path));
     let dev = script_of("dev");
     let develops = runs_bun(&dev) && !dev.contains("bun run ") && !dev.contains("bunx");
     let elysia = package
@@ -355,11 +344,25 @@ fn sign_of_bun(scan: &Scan<'_>) -> Option<Sign> {
         _ if develops => scan.in_package("dev", "it is written for Bun"),
         _ => return module_of_bun(scan),
     };
+    let module = || module_of_bun(scan)?.entry;
     Some(Sign {
+        entry: entry.or_else(|| module().filter(|_| script.is_none())),
         script,
-        entry,
         evidence,
     })
+}
+
+/// Entry files by convention; Bun runs TypeScript and JSX as they are.
+fn entries_of_bun() -> impl Iterator<Item = &'static str> {
+    const MORE: &[&str] = &[
+        "index.tsx",
+        "src/index.tsx",
+        "index.js",
+        "server.js",
+        "src/index.js",
+    ];
+    let entries = super::node::commands::TYPESCRIPT_ENTRIES.iter();
+    entries.chain(MORE).copied()
 }
 
 /// `bun init` writes a TypeScript file as `module` and starts that (<https://bun.com/docs/runtime/templating/init>).
@@ -368,10 +371,7 @@ fn module_of_bun(scan: &Scan<'_>) -> Option<Sign> {
     let package = scan.package()?;
     let module = package.value.get("module")?.as_str()?;
     let module = module.trim_start_matches("./");
-    let entry = super::node::commands::TYPESCRIPT_ENTRIES
-        .iter()
-        .copied()
-        .find(|path| *path == module && scan.has(path))?;
+    let entry = entries_of_bun().find(|path| *path == module && scan.has(path))?;
     Some(Sign {
         script: None,
         entry: Some(entry),

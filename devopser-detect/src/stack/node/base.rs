@@ -1,8 +1,8 @@
 //! The address below which a built site expects its own files.
 
-use super::outcome::setting;
 use crate::scan::Scan;
 use crate::scan::node::Package;
+use crate::scan::settings::Settings;
 
 /// What a builder was told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,13 +23,14 @@ pub(crate) enum Base {
 /// Vite (<https://vite.dev/config/shared-options#base>), Vue CLI (<https://cli.vuejs.org/config/#publicpath>),
 /// Create React App, which takes only the path (<https://create-react-app.dev/docs/deployment/#building-for-relative-paths>).
 pub(crate) fn of(scan: &Scan<'_>, package: &Package, framework: &str) -> Option<Base> {
+    let set = |stem: &str, key: &str| Some(Settings::of(scan, stem)?.text(key)?.to_owned());
     let (address, setting) = match framework {
         "vite" => (
-            setting(scan, "vite.config", "base")?,
+            set("vite.config", "base")?,
             "base of the Vite configuration",
         ),
         "vue-cli" => (
-            setting(scan, "vue.config", "publicPath")?,
+            set("vue.config", "publicPath")?,
             "publicPath of vue.config.js",
         ),
         "cra" => {

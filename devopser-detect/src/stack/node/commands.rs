@@ -45,7 +45,7 @@ pub(crate) const TYPESCRIPT_ENTRIES: &[&str] = &[
 ];
 
 /// The production scripts, best first.
-const START_SCRIPTS: &[&str] = &["start:prod", "start:production", "start"];
+const START_SCRIPTS: &[&str] = &["start:prod", "start:production", "start", "prod"];
 
 /// The build command: the script, else the framework's own.
 pub(crate) fn build(
@@ -53,8 +53,29 @@ pub(crate) fn build(
     package: &Package,
     row: Option<&Framework>,
     detection: &Detection,
+    is_static: bool,
 ) -> Option<Fact<String>> {
     let manager = detection.package_manager.as_ref()?.value.as_str();
+    // Its `build` makes a server whatever the target is (https://v2.nuxt.com/docs/get-started/commands).
+    if is_static && row.is_some_and(|row| row.id == "nuxt") {
+        let script = package.scripts.iter().find(|(_, script)| {
+            ["nuxt generate", "nuxi generate"]
+                .iter()
+                .any(|command| script.contains(command))
+        });
+        return match script {
+            Some((name, _)) => fact(
+                manager::run(manager, name),
+                92,
+                scan.in_package(name, format!("the {name} script makes the files")),
+            ),
+            None => fact(
+                execute(manager, "nuxt generate"),
+                70,
+                scan.in_package("nuxt", "how a static site of Nuxt is built"),
+            ),
+        };
+    }
     // `compile` is what Feathers and Apollo call it (https://feathersjs.com/guides/cli/package.html); others mean
     // other things by it than TypeScript.
     let compiles = |script: &str| {
@@ -165,30 +186,37 @@ pub(crate) fn start_script<'p>(
         .find(|(_, script)| !is_development(script, row))
 }
 
+/// Programs that reload what they serve, and tasks by the names that such have.
+const RELOADERS: &[&str] = &[
+    "nodemon",
+    "ts-node-dev",
+    "tsx watch",
+    "node --watch",
+    "webpack serve",
+    "webpack-dev-server",
+    "live-server",
+    "browser-sync",
+    "grunt dev",
+    "grunt serve",
+    "gulp dev",
+    "gulp serve",
+    "gulp watch",
+];
+
 /// Whether a script runs a development server: the framework's own, or one of the reloaders.
 pub(crate) fn is_development(script: &str, row: Option<&Framework>) -> bool {
-    let body = without_env(script);
-    let matches = |command: &str| {
+    let begins = |body: &str, command: &str| {
         body == command
             || body
                 .strip_prefix(command)
                 .is_some_and(|rest| command.ends_with(' ') || rest.starts_with([' ', '&', ';']))
     };
+    let body = without_env(script);
     let dev = row.map(|row| row.dev).unwrap_or_default();
+    let mut parts = script.split("&&").map(without_env);
     dev.iter()
-        .any(|command| matches(command) && !body.contains("preview"))
-        || [
-            "nodemon",
-            "ts-node-dev",
-            "tsx watch",
-            "node --watch",
-            "webpack serve",
-            "webpack-dev-server",
-            "live-server",
-            "browser-sync",
-        ]
-        .iter()
-        .any(|command| matches(command))
+        .any(|command| begins(body, command) && !body.contains("preview"))
+        || parts.any(|part| RELOADERS.iter().any(|command| begins(part, command)))
 }
 
 /// A script without leading assignments, `cross-env` and `npx`.

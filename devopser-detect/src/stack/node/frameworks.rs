@@ -212,10 +212,13 @@ fn is_bundler(row: &Framework) -> bool {
     ["vite", "parcel"].contains(&row.id)
 }
 
+/// Whether it is there when the app runs. A program that was bundled with all that it needs has no dependencies left.
 fn is_runtime(package: &Package, row: &Framework) -> bool {
-    row.deps
-        .iter()
-        .any(|dep| package.dependencies.contains_key(*dep))
+    package.dependencies.is_empty()
+        || row
+            .deps
+            .iter()
+            .any(|dep| package.dependencies.contains_key(*dep))
 }
 
 fn signal(

@@ -14,6 +14,7 @@ use devopser_core::model::report::{Detection, Evidence, Fact};
 use super::{Stack, databases, fact, found, port, version};
 use crate::rank::{Found, Strength};
 use crate::scan::node::Package;
+use crate::scan::settings::Settings;
 use crate::scan::{Scan, versions};
 use base::Base;
 use frameworks::Framework;
@@ -90,7 +91,8 @@ fn with_package(scan: &Scan<'_>, package: &Package) -> Option<Found> {
     }
     let row = framework.as_ref().map(|(row, _)| *row);
     let outcome = outcome::of(scan, package, row);
-    detection.build_command = commands::build(scan, package, row, &detection);
+    let is_static = matches!(outcome, outcome::Outcome::Static { .. });
+    detection.build_command = commands::build(scan, package, row, &detection, is_static);
     let mut strength = serve(scan, package, row, outcome, &mut detection);
     detection.databases = Some(databases::of_node(scan, package));
     if row.is_none()
@@ -352,12 +354,6 @@ fn runs_openssl_3(stack: &Detection) -> bool {
 
 /// <https://nextjs.org/docs/app/api-reference/config/next-config-js/output#automatically-copying-traced-files>
 fn next_is_standalone(scan: &Scan<'_>) -> bool {
-    let config = scan
-        .first(&["next.config.ts", "next.config.mjs", "next.config.js"])
-        .and_then(|path| scan.text(path));
-    config.is_some_and(|text| {
-        ["output: 'standalone'", "output: \"standalone\""]
-            .iter()
-            .any(|sign| text.contains(sign))
-    })
+    Settings::of(scan, "next.config")
+        .is_some_and(|settings| settings.says("output", "standalone", "").is_some())
 }

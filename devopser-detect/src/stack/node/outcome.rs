@@ -4,7 +4,8 @@ use devopser_core::model::report::Evidence;
 
 use super::commands;
 use super::frameworks::Framework;
-use crate::scan::node::Package;
+use crate::scan::node::{Package, major};
+use crate::scan::settings::Settings;
 use crate::scan::{Scan, platform, procfile};
 
 /// What comes out.
@@ -62,18 +63,8 @@ fn by_framework(scan: &Scan<'_>, package: &Package, row: Option<&Framework>) -> 
         "nuxt" => nuxt(scan, package, evidence),
         "astro" => astro(scan, package, row, evidence),
         "sveltekit" => sveltekit(scan, package, evidence),
-        "react-router" => spa_mode(
-            scan,
-            &["react-router.config.ts", "react-router.config.js"],
-            row,
-            evidence,
-        ),
-        "remix" => spa_mode(
-            scan,
-            &["vite.config.ts", "vite.config.js", "vite.config.mjs"],
-            row,
-            evidence,
-        ),
+        "react-router" => spa_mode(scan, "react-router.config", row, evidence),
+        "remix" => spa_mode(scan, "vite.config", row, evidence),
         "angular" => angular(scan, package, evidence),
         _ if row.port.is_some() => Outcome::Server { evidence },
         _ => site(scan, package, row, evidence),
@@ -129,8 +120,13 @@ fn site(scan: &Scan<'_>, package: &Package, row: &Framework, evidence: Evidence)
         (script.contains("node ") || script.contains("tsx ") || script.contains("ts-node "))
             && commands::runs_own_program(scan, package)
     });
+    // A program that was bundled with all that it needs has no dependencies left.
+    let bundled = package
+        .dependencies
+        .is_empty()
+        .then_some(&package.dev_dependencies);
     if serves
-        && package.dependencies.keys().any(|dep| {
+        && bundled.unwrap_or(&package.dependencies).keys().any(|dep| {
             super::frameworks::SERVERS
                 .iter()
                 .any(|server| server.deps.contains(&dep.as_str()))
@@ -173,30 +169,9 @@ fn after(script: &str, flag: &str) -> Option<String> {
     clean(word)
 }
 
-/// A literal setting in a configuration file; its code is never run.
+/// A path that a configuration file sets.
 fn configured(scan: &Scan<'_>, stem: &str, key: &str) -> Option<String> {
-    clean(&setting(scan, stem, key)?)
-}
-
-/// The quoted text behind `key:` in a configuration file.
-pub(super) fn setting(scan: &Scan<'_>, stem: &str, key: &str) -> Option<String> {
-    let path = [".ts", ".js", ".mjs", ".mts", ".cjs"]
-        .iter()
-        .map(|ending| format!("{stem}{ending}"))
-        .find(|path| scan.has(path))?;
-    let text = scan.text(&path)?;
-    let sign = format!("{key}:");
-    let in_name = |char: char| char.is_alphanumeric() || "_$.-".contains(char);
-    let at = text
-        .match_indices(&sign)
-        .map(|(at, _)| at)
-        .find(|at| !text[..*at].ends_with(in_name))?;
-    let rest = text[at + sign.len()..].trim_start();
-    let quote = rest
-        .chars()
-        .next()
-        .filter(|char| ['"', '\''].contains(char))?;
-    Some(rest[1..].split(quote).next()?.to_owned())
+    clean(Settings::of(scan, stem)?.text(key)?)
 }
 
 fn vite_root(scan: &Scan<'_>, out: &str) -> String {
@@ -219,17 +194,9 @@ fn clean(path: &str) -> Option<String> {
 }
 
 fn eleventy(scan: &Scan<'_>) -> Option<String> {
-    let path = scan.first(&[
-        ".eleventy.js",
-        "eleventy.config.js",
-        "eleventy.config.mjs",
-        "eleventy.config.cjs",
-        "eleventy.config.ts",
-    ])?;
-    let text = scan.text(path)?;
-    let at = text.find("output:")?;
-    let quoted = text[at..].split(['"', '\'']).nth(1)?;
-    clean(quoted)
+    let stems = [".eleventy", "eleventy.config"];
+    let settings = stems.iter().find_map(|stem| Settings::of(scan, stem))?;
+    clean(settings.text("output")?)
 }
 
 /// VitePress and VuePress build into their folder below the documentation's folder.
@@ -253,94 +220,82 @@ fn documentation(scan: &Scan<'_>, package: &Package, row: &Framework, usual: Str
 
 /// <https://nextjs.org/docs/app/guides/static-exports>
 fn next(scan: &Scan<'_>, evidence: Evidence) -> Outcome {
-    let Some(path) = scan.first(&["next.config.ts", "next.config.mjs", "next.config.js"]) else {
-        return Outcome::Server { evidence };
-    };
-    let export = [
-        "output: 'export'",
-        "output: \"export\"",
-        "output:'export'",
-        "output:\"export\"",
-    ];
-    let text = scan.text(path).unwrap_or_default();
-    match export.iter().find(|sign| text.contains(**sign)) {
-        Some(sign) => Outcome::Static {
-            output: configured(scan, "next.config", "distDir").unwrap_or_else(|| "out".to_owned()),
-            evidence: scan.evidence(path, sign, "Next.js exports files"),
-        },
+    let export = Settings::of(scan, "next.config").and_then(|settings| {
+        let evidence = settings.says("output", "export", "Next.js exports files")?;
+        let output = settings.text("distDir").and_then(clean);
+        Some((output.unwrap_or_else(|| "out".to_owned()), evidence))
+    });
+    match export {
+        Some((output, evidence)) => Outcome::Static { output, evidence },
         None => Outcome::Server { evidence },
     }
 }
 
 /// <https://nuxt.com/docs/getting-started/deployment#static-hosting>
 fn nuxt(scan: &Scan<'_>, package: &Package, evidence: Evidence) -> Outcome {
+    let is_old = package
+        .any("nuxt")
+        .and_then(major)
+        .is_some_and(|major| major < 3);
+    let output = if is_old { "dist" } else { ".output/public" }.to_owned();
     let generates = package
         .script("build")
         .is_some_and(|script| script.contains("nuxt generate") || script.contains("nuxi generate"));
     if generates {
         return Outcome::Static {
-            output: ".output/public".to_owned(),
+            output,
             evidence: scan.in_package("build", "nuxt generate makes files"),
         };
     }
-    Outcome::Server { evidence }
+    // https://v2.nuxt.com/docs/configuration-glossary/configuration-target
+    let target = Settings::of(scan, "nuxt.config")
+        .filter(|_| is_old)
+        .and_then(|settings| settings.says("target", "static", "Nuxt's target is a static site"));
+    match target {
+        Some(evidence) => Outcome::Static { output, evidence },
+        None => Outcome::Server { evidence },
+    }
 }
 
 /// <https://docs.astro.build/en/guides/on-demand-rendering/>: files, unless an adapter makes a server.
 fn astro(scan: &Scan<'_>, package: &Package, row: &Framework, evidence: Evidence) -> Outcome {
-    let path = scan.first(&[
-        "astro.config.mjs",
-        "astro.config.ts",
-        "astro.config.js",
-        "astro.config.cjs",
-        "astro.config.mts",
-    ]);
-    let text = path.and_then(|path| scan.text(path)).unwrap_or_default();
-    let code = crate::scan::code::without_comments(&text, "//");
-    let sign = [
-        "output: 'server'",
-        "output: \"server\"",
-        "output: 'hybrid'",
-        "adapter:",
-    ]
-    .into_iter()
-    .find(|sign| code.contains(sign));
-    match (path, sign) {
-        (Some(path), Some(sign)) => Outcome::Server {
-            evidence: scan.evidence(path, sign, "Astro renders on demand"),
-        },
-        _ if commands::start_script(package, Some(row))
-            .is_some_and(|(_, script)| script.contains("server")) =>
-        {
-            Outcome::Server {
-                evidence: scan.in_package("start", "the start script runs its server"),
-            }
-        }
-        _ => Outcome::Static {
-            output: configured(scan, "astro.config", "outDir").unwrap_or_else(|| "dist".to_owned()),
-            evidence,
-        },
+    let settings = Settings::of(scan, "astro.config");
+    let why = "Astro renders on demand";
+    let on_demand = settings.as_ref().and_then(|settings| {
+        ["server", "hybrid"]
+            .iter()
+            .find_map(|output| settings.says("output", output, why))
+            .or_else(|| settings.has("adapter:", why))
+    });
+    if let Some(evidence) = on_demand {
+        return Outcome::Server { evidence };
+    }
+    let starts = commands::start_script(package, Some(row));
+    if starts.is_some_and(|(_, script)| script.contains("server")) {
+        return Outcome::Server {
+            evidence: scan.in_package("start", "the start script runs its server"),
+        };
+    }
+    let output = settings
+        .as_ref()
+        .and_then(|settings| settings.text("outDir"));
+    Outcome::Static {
+        output: output.and_then(clean).unwrap_or_else(|| "dist".to_owned()),
+        evidence,
     }
 }
 
 /// <https://svelte.dev/docs/kit/adapters>
 fn sveltekit(scan: &Scan<'_>, package: &Package, evidence: Evidence) -> Outcome {
-    let config = scan
-        .first(&["svelte.config.js", "svelte.config.ts"])
-        .and_then(|path| scan.text(path))
-        .unwrap_or_default();
-    let in_use = config.contains("adapter-static")
-        || (config.is_empty() && package.has("@sveltejs/adapter-static"));
-    let others = [
-        "adapter-node",
-        "adapter-auto",
-        "adapter-vercel",
-        "adapter-netlify",
-        "adapter-cloudflare",
-    ];
-    let serves = others
+    let settings = Settings::of(scan, "svelte.config");
+    let uses = |adapter: &str| match &settings {
+        Some(settings) => settings.has(adapter, "").is_some(),
+        None => false,
+    };
+    let in_use = settings.is_none() || uses("adapter-static");
+    let serves = ["node", "auto", "vercel", "netlify", "cloudflare"]
         .iter()
-        .any(|adapter| config.contains(&format!("@sveltejs/{adapter}")));
+        .any(|adapter| uses(&format!("@sveltejs/adapter-{adapter}")));
     if package.has("@sveltejs/adapter-static") && in_use && !serves {
         return Outcome::Static {
             output: "build".to_owned(),
@@ -351,15 +306,13 @@ fn sveltekit(scan: &Scan<'_>, package: &Package, evidence: Evidence) -> Outcome 
 }
 
 /// `ssr: false` (<https://reactrouter.com/how-to/spa>): files only.
-fn spa_mode(scan: &Scan<'_>, configs: &[&str], row: &Framework, evidence: Evidence) -> Outcome {
-    let found = configs.iter().find(|path| {
-        scan.text(path)
-            .is_some_and(|text| text.contains("ssr: false"))
-    });
-    match found {
-        Some(path) => Outcome::Static {
+fn spa_mode(scan: &Scan<'_>, stem: &str, row: &Framework, evidence: Evidence) -> Outcome {
+    let off = Settings::of(scan, stem)
+        .and_then(|settings| settings.says("ssr", "false", "server rendering is off"));
+    match off {
+        Some(evidence) => Outcome::Static {
             output: row.output.unwrap_or("build/client").to_owned(),
-            evidence: scan.evidence(path, "ssr: false", "server rendering is off"),
+            evidence,
         },
         None => Outcome::Server { evidence },
     }

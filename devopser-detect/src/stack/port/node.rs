@@ -38,17 +38,19 @@ pub(crate) fn of_node(
             evidence: web.evidence,
         };
     }
-    for name in ["start:prod", "start:production", "start"] {
-        if let Some(port) = package.called(name).and_then(in_command) {
-            return Fact::new(
-                port,
-                90,
-                scan.in_package(name, format!("the {name} script names it")),
-            );
-        }
+    if let Some((name, script)) = commands::start_script(package, row)
+        && let Some(port) = in_command(script)
+    {
+        let why = format!("the {name} script names it");
+        return Fact::new(port, 90, scan.in_package(name, why));
     }
     if let Some(fact) = in_env_example(scan) {
         return fact;
+    }
+    // It starts what a file exports, and listens itself (https://github.com/fastify/fastify-cli#options).
+    let starts_export = |script: &str| script.starts_with("fastify start");
+    if package.called("start").is_some_and(starts_export) {
+        return default(3000, "fastify-cli");
     }
     let own = commands::runs_own_program(scan, package);
     let settled = row.is_some_and(|row| row.start.is_some() && row.id != "nest") && !own;
@@ -56,8 +58,12 @@ pub(crate) fn of_node(
     let is_workspace = !package.workspaces().is_empty() || scan.has("pnpm-workspace.yaml");
     if !settled && (starts || scan.above().is_none() && !is_workspace) {
         let endings = [".js", ".ts", ".mjs", ".cjs", ".mts", "bin/www"];
-        // A folder with a package of its own is another program, and what is served to browsers is none.
+        // A folder with a package of its own is another program, what is served to browsers is none, and the settings of a
+        // bundler are for its development server.
         let is_of_it = |path: &&str| {
+            if base_name(path).contains(".config.") {
+                return false;
+            }
             let own = |(folder, _): (&str, &str)| !scan.has(&format!("{folder}/package.json"));
             path.split_once('/').is_none_or(own)
                 && (is_usual(path) || !path.contains("public/") && !path.contains("static/"))
