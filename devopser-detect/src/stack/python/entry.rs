@@ -2,9 +2,10 @@
 
 use std::sync::LazyLock;
 
+use super::frameworks::is_asgi;
 use crate::scan::pattern::Patterns;
 use crate::scan::python::Requirements;
-use crate::scan::{Scan, base_name, code, line_of};
+use crate::scan::{Scan, base_name, code, folder_of, line_of};
 
 /// An entry point.
 #[derive(Clone, Debug)]
@@ -17,6 +18,8 @@ pub(crate) struct Entry {
     pub(crate) framework: Option<&'static str>,
     /// The line that says so.
     pub(crate) line: Option<u32>,
+    /// The file that makes the application, where the entry point only hands it to a server.
+    pub(crate) made_in: Option<String>,
 }
 
 impl Entry {
@@ -57,7 +60,7 @@ const MAKERS: &[(&str, &str)] = &[
 /// The assignment of an application object: its indent and its name.
 static OBJECT: LazyLock<Option<Patterns>> = LazyLock::new(|| {
     Patterns::new(&[
-        r"(?m)^([ \t]*)(\w+)(?:\s*,\s*\w+)?\s*(?::\s*[\w.\[\]]+)?\s*=\s*(?:\w+\.)*(?:FastAPI|FastHTML|fast_app|Flask|APIFlask|App|Litestar|Starlite|Sanic|Quart|Application|Bottle|API|Starlette|Dash|Robyn|create_app|make_app|get_app|create_application|get_wsgi_application|get_asgi_application)\(",
+        r"(?m)^([ \t]*)(\w+)(?:\s*,\s*\w+)?\s*(?::\s*[\w.\[\]]+)?\s*=\s*(?:\w+\.)*(?:FastAPI|FastHTML|fast_app|Flask|APIFlask|App|Litestar|Starlite|Sanic|Quart|Application|Bottle|API|Starlette|Dash|Robyn|create_app|make_app|get_app|build_app|init_app|create_application|get_application|get_wsgi_application|get_asgi_application)\(",
     ])
 });
 
@@ -89,10 +92,11 @@ pub(crate) fn find(scan: &Scan<'_>, requirements: &Requirements) -> Option<Entry
             path: path.to_owned(),
             object: None,
             framework: Some("django"),
+            made_in: None,
         });
     }
     if let Some(object) = usual(scan) {
-        return Some(object);
+        return Some(for_servers(scan, &object).unwrap_or(object));
     }
     let mut sources = code::sources(scan, &[".py"], 3);
     sources.sort_by_key(|path| {
@@ -110,6 +114,7 @@ pub(crate) fn find(scan: &Scan<'_>, requirements: &Requirements) -> Option<Entry
     });
     let object = sources.iter().find_map(|path| with_object(scan, path));
     object
+        .map(|object| own_program(scan, requirements, &object).unwrap_or(object))
         .or_else(|| library_entry(scan, &sources, requirements))
         .or_else(|| plain(scan, &sources))
 }
@@ -133,6 +138,90 @@ fn usual(scan: &Scan<'_>) -> Option<Entry> {
         (name.unwrap_or(NAMES.len()), path.clone())
     });
     sources.iter().find_map(|path| with_object(scan, path))
+}
+
+/// The module that exists for servers, beside the file that makes the application: `wsgi.py` where that calls the factory
+/// (<https://flask.palletsprojects.com/en/stable/deploying/gunicorn/>), and `asgi.py` where that wraps it into another one.
+fn for_servers(scan: &Scan<'_>, found: &Entry) -> Option<Entry> {
+    let folder = folder_of(&found.path);
+    let beside = |name: &str| match folder {
+        "" => name.to_owned(),
+        folder => format!("{folder}/{name}"),
+    };
+    let path = beside("asgi.py");
+    if let Some(wrapped) = with_object(scan, &path).filter(|entry| entry.path != found.path)
+        && wrapped.object.is_some()
+        && is_asgi(wrapped.framework)
+    {
+        return Some(Entry {
+            made_in: Some(found.path.clone()),
+            ..wrapped
+        });
+    }
+    let path = beside("wsgi.py");
+    let is_made = |object: &String| object.ends_with(')');
+    let is_factory = found.object.as_ref().is_some_and(is_made);
+    if path == found.path || !is_factory || is_asgi(found.framework) {
+        return None;
+    }
+    let text = scan.text(&path)?;
+    let (line, object) = text.lines().zip(1..).find_map(|(line, number)| {
+        let names = ["application", "app", "server"].into_iter();
+        let mut made = names.filter(|name| gives(line, name));
+        Some((number, made.next()?.to_owned()))
+    })?;
+    Some(Entry {
+        path,
+        object: Some(object),
+        framework: found.framework,
+        line: Some(line),
+        made_in: Some(found.path.clone()),
+    })
+}
+
+/// Whether a line of a module assigns or imports the name.
+fn gives(line: &str, name: &str) -> bool {
+    let assigned = line.strip_prefix(name).map(str::trim_start);
+    let imported = line.starts_with("from ")
+        && [" import ", " as "].iter().any(|word| {
+            line.trim_end()
+                .strip_suffix(name)
+                .is_some_and(|line| line.ends_with(word))
+        });
+    imported || assigned.is_some_and(|rest| rest.starts_with('=') && !rest.starts_with("=="))
+}
+
+/// The only program of the root, where it runs the package that makes the application and nothing asks for a server:
+/// it may do more than serve.
+fn own_program(scan: &Scan<'_>, requirements: &Requirements, found: &Entry) -> Option<Entry> {
+    let (package, _) = found.path.split_once('/')?;
+    let servers = [
+        "gunicorn",
+        "uvicorn",
+        "uwsgi",
+        "waitress",
+        "hypercorn",
+        "daphne",
+    ];
+    if is_asgi(found.framework) || servers.iter().any(|server| requirements.has(server)) {
+        return None;
+    }
+    let mut programs = scan.root_with(".py").filter(|path| code::is_own(path));
+    let mut programs = programs.by_ref().filter(|path| {
+        scan.text(path).is_some_and(|text| {
+            let imports = [format!("import {package}"), format!("from {package}")];
+            let imports = |line: &str| imports.iter().any(|import| line.starts_with(import));
+            text.contains("__main__") && text.lines().any(imports)
+        })
+    });
+    let (only, more) = (programs.next()?, programs.next());
+    more.is_none().then(|| Entry {
+        path: only.to_owned(),
+        object: None,
+        framework: found.framework,
+        line: scan.line_of(only, "__main__"),
+        made_in: None,
+    })
 }
 
 /// A `manage.py` of Django; others have files of that name as well.
@@ -184,6 +273,7 @@ fn with_object(scan: &Scan<'_>, path: &str) -> Option<Entry> {
         object,
         framework: Some(framework),
         line,
+        made_in: None,
     })
 }
 
@@ -244,6 +334,7 @@ fn library_entry(scan: &Scan<'_>, sources: &[&str], requirements: &Requirements)
                     object: None,
                     framework: Some(framework),
                     line: Some(line),
+                    made_in: None,
                 });
             }
         }
@@ -266,6 +357,7 @@ fn plain(scan: &Scan<'_>, sources: &[&str]) -> Option<Entry> {
         object: None,
         framework: None,
         line,
+        made_in: None,
     };
     let main = |path: &str| scan.text(path).and_then(|text| line_of(&text, "__main__"));
     let usual = root.iter().find(|path| NAMES[..8].contains(path));

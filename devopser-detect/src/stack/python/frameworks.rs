@@ -62,6 +62,12 @@ pub(super) fn ids() -> Vec<&'static str> {
     FRAMEWORKS.iter().map(|row| row.id).collect()
 }
 
+/// Whether a framework's applications are for ASGI servers.
+pub(super) fn is_asgi(id: Option<&str>) -> bool {
+    let row = FRAMEWORKS.iter().find(|row| Some(row.id) == id);
+    row.is_some_and(|row| row.serve == Serve::Asgi)
+}
+
 /// The usual port of a framework, and whether its servers agree on it: gunicorn and uvicorn listen on 8000
 /// (<https://docs.gunicorn.org/en/stable/settings.html#bind>), so a development server that listens elsewhere says
 /// nothing about production.

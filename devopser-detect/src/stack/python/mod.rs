@@ -273,7 +273,9 @@ fn listens_on(
     if let Some(found) = port::in_env_example(scan) {
         return found;
     }
+    let made_in = entry.and_then(|entry| entry.made_in.as_deref());
     let mut files: Vec<&str> = entry.iter().map(|entry| entry.path.as_str()).collect();
+    files.extend(made_in);
     let others = code::sources(scan, &[".py"], 1);
     files.extend(
         others
