@@ -42,7 +42,7 @@ pub(crate) fn guess(port: u16, of: &str) -> Fact<u16> {
 /// Ports of servers that an app talks to, not its own.
 const OTHERS: &[u16] = &[
     5432, 3306, 6379, 27017, 9092, 5672, 1433, 11211, 9200, 587, 465, 1025, 2525, 443, 4317, 4318,
-    8125, 2181, 6831, 9411,
+    8125, 2181, 6831, 9411, 6060, 9050, 9051,
 ];
 
 /// Weighs the port of a detection against what surrounds the app.
@@ -140,8 +140,16 @@ mod tests {
     use super::*;
     use crate::tree::MemoryTree;
 
+    fn check(cases: &[(&str, u16)]) {
+        for (text, port) in cases {
+            let tree = MemoryTree::new([("a", *text)]);
+            let found = in_sources(&Scan::new(&tree), &["a"]);
+            assert_eq!(found.map(|fact| fact.value), Some(*port), "{text}");
+        }
+    }
+
     #[test]
-    fn patterns_compile_and_find() {
+    fn commands_say_the_port() {
         assert!(IN_COMMAND.is_some());
         for (command, port) in [
             ("next start -p 8080", 8080),
@@ -152,7 +160,11 @@ mod tests {
         ] {
             assert_eq!(in_command(command), Some(port), "{command}");
         }
-        for (text, port) in [
+    }
+
+    #[test]
+    fn sources_say_the_port() {
+        check(&[
             ("const port = process.env.PORT || 3001;", 3001),
             ("app.listen(8081)", 8081),
             ("http.ListenAndServe(\":9090\", nil)", 9090),
@@ -181,14 +193,35 @@ mod tests {
             ("const port = Number(process.env.PORT) || 3111", 3111),
             ("m = process.env.METRICS_PORT || 9100\nx.listen(3002)", 3002),
             ("x.listen(3003)\nserve(process.env.PORT || 3004)", 3004),
-        ] {
-            let tree = MemoryTree::new([("a", text)]);
-            assert_eq!(
-                in_sources(&Scan::new(&tree), &["a"]).map(|fact| fact.value),
-                Some(port),
-                "{text}"
-            );
-        }
+        ]);
+    }
+
+    #[test]
+    fn settings_in_sources_say_the_port() {
+        check(&[
+            (
+                "#[clap(short, env = \"MY_PORT\", default_value_t = 8092)]\npub port: u16,",
+                8092,
+            ),
+            ("#[builder(default = \"8093\")]\npub http_port: u16,", 8093),
+            ("Port int `default:\"8094\" env:\"APP_PORT\"`", 8094),
+            ("add_argument('--port',\n  type=int,\n  default=8095)", 8095),
+            ("API_PORT: int = 8096", 8096),
+            ("app.run(debug=True, port=8097)", 8097),
+            (
+                "x: {\n default: 6379,\n env: 'REDIS_PORT'\n },\n listen_port: {\n  default: 8101,\n  arg: 'port',\n  env: 'PORT'\n }",
+                8101,
+            ),
+            (
+                ".option('port', {\n  alias: 'p',\n  default: 8102,\n})",
+                8102,
+            ),
+            (
+                "#[arg(long, default_value = \"8098\")]\n    port: u16,",
+                8098,
+            ),
+            ("debug_port = 8099\nport = 8100", 8100),
+        ]);
     }
 
     #[test]

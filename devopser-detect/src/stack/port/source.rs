@@ -18,6 +18,8 @@ const OF_ENVIRONMENT: &[&str] = &[
     r#"env::var\(\s*"PORT"\s*\)[\w\s().:|<>"?&]{0,160}?(?:unwrap_or|map_or)\w*\([\w\s()|&"]{0,30}?"?(\d{2,5})"#,
     r#"getenv\(\s*"PORT"\s*\)[\w ().="!?]{0,120}?:\s*"?(\d{4,5})\b"#,
     r#"env:"(?:\w+_)?PORT\b[\w ",=:]{0,60}?[dD]efault[=:]"?(\d{2,5})"#,
+    r#"env\s*=\s*"(?:\w+_)?PORT"[\w\s=,"]{0,60}?default_value(?:_t)?\s*=\s*"?(\d{2,5})\b"#,
+    r#"\bdefault:\s*["']?(\d{2,5})["']?,[\w\s:'",]{0,60}?\benv:\s*["']PORT["']"#,
 ];
 
 /// Other ways to say where a server listens.
@@ -26,11 +28,16 @@ const OTHERWISE: &[&str] = &[
     r#"ListenAndServe(?:TLS)?\(\s*"[\w.]*:(\d{2,5})""#,
     r#"\.(?:Run|Start|Listen)\(\s*"[\w.]*:(\d{2,5})""#,
     r#"(?i:\bport)["']?\s*(?::|=|:=)\s*(?:int\s*=\s*)?["']?:?(\d{2,5})\b"#,
-    r#"(?i:default_?port|http_?port|server_?port|listen_?port|app_?port|api_?port|PORT)["']?\s*(?::|=|:=)\s*["']?:?(\d{2,5})\b"#,
+    r#"(?i:default_?port|http_?port|server_?port|listen_?port|app_?port|api_?port|PORT)["']?\s*(?::|=|:=)\s*(?:int\s*=\s*)?["']?:?(\d{2,5})\b"#,
     r#"\bport\(\s*(\d{2,5})\s*\)"#,
     r#"long:"(?:listen|port)"[\w :".,'-]{0,120}?default:"(\d{2,5})""#,
     r#"InetSocketAddress\(\s*(?:"[\w.]*"\s*,\s*)?(\d{2,5})\s*\)"#,
     r#"["']port["']\s*,\s*(?:["']p["']\s*,\s*)?["']?:?(\d{2,5})\b"#,
+    r#"\b(?:HTTP|Http|Server|Listen|Web|API)?Port\s+\w+\s+`[\w :"=,-]{0,60}?default[:=]"?:?(\d{2,5})\b"#,
+    r#"["'](?:port|p)["']\s*,\s*\{[\w\s:'",.()-]{0,160}?\bdefault:\s*(\d{2,5})\b"#,
+    r#"["']--port["'][\w\s,="'.]{0,80}?\bdefault\s*=\s*["']?(\d{2,5})\b"#,
+    r#"(?:clap|arg)\([\w\s,="'-]{0,80}?\bdefault_value(?:_t)?\s*=\s*"?(\d{2,5})"?\s*\)\]\s*(?:pub\s+)?(?:http_|listen_|server_|web_)?port\s*:"#,
+    r#"\bdefault\s*=\s*"?(\d{2,5})"?\s*\)\]\s*(?:pub\s+)?(?:http_|listen_|server_|web_)port\s*:"#,
     r#"\bport\s*=\s*int\([\w(). "',/\[\]]{0,60}?(\d{2,5})"#,
     r#"(?:bind|serve|from)\(\s*\(?\s*(?:\[?"?(?:0|127)[.,\s]*0[.,\s]*0[.,\s]*[01]"?\]?)\s*[:,]\s*(\d{2,5})"#,
     r#"["'](?:0\.0\.0\.0|127\.0\.0\.1|localhost|\[::\])?:(\d{4,5})["']"#,
@@ -39,10 +46,9 @@ const OTHERWISE: &[&str] = &[
 static IN_SOURCE: LazyLock<Option<Patterns>> =
     LazyLock::new(|| Patterns::new(&[OF_ENVIRONMENT, OTHERWISE].concat()));
 
-/// Words in a name that make a port that of something else: a metrics endpoint, a debugger, another server.
+/// Words in a name that make a port that of something else: a metrics endpoint, another server.
 const ASIDE: &[&str] = &[
     "metric",
-    "debug",
     "smtp",
     "mail",
     "database",
@@ -120,14 +126,14 @@ fn in_source(scan: &Scan<'_>, path: &str) -> Option<Fact<u16>> {
 
 /// Words of which one stands before every number that the patterns find, unless a colon does.
 const NEAR: &[&str] = &[
-    "port", "listen", "run(", "start(", "address(", "bind(", "serve(", "from(",
+    "port", "listen", "run(", "start(", "address(", "bind(", "serve(", "from(", "default",
 ];
 
 /// How far before the number they stand at most.
 const REACH: usize = 256;
 
 /// How much behind the number a pattern looks at.
-const BEHIND: usize = 8;
+const BEHIND: usize = 80;
 
 /// How many numbers of a file are looked at.
 const MAX_NUMBERS: usize = 400;
@@ -174,10 +180,10 @@ fn is_near(before: &[u8]) -> bool {
 fn is_aside(text: &str, at: usize) -> bool {
     let start = text[..at].rfind('\n').map_or(0, |at| at + 1);
     let before = &text[start..at];
-    if ["//", "#", "*"]
-        .iter()
-        .any(|mark| before.trim_start().starts_with(mark))
-    {
+    let line = before.trim_start();
+    // An attribute of Rust is no comment.
+    let is_comment = ["//", "#", "*"].iter().any(|mark| line.starts_with(mark));
+    if is_comment && !line.starts_with("#[") {
         return true;
     }
     let cut = before.len().saturating_sub(40);
@@ -186,7 +192,9 @@ fn is_aside(text: &str, at: usize) -> bool {
         .find(|(index, _)| *index >= cut)
         .map_or(before, |(index, _)| &before[index..])
         .to_ascii_lowercase();
-    ASIDE.iter().any(|word| near.contains(word))
+    // `debug=True, port=5001` is one server's.
+    let argument = near.rsplit(',').next().unwrap_or_default();
+    argument.contains("debug") || ASIDE.iter().any(|word| near.contains(word))
 }
 
 #[cfg(test)]
