@@ -17,8 +17,12 @@ pub(crate) const ENV_FILES: &[&str] = &[
     ".env.dist",
     ".env.defaults",
     "env.example",
+    "env.sample",
+    "env.template",
     "example.env",
     "sample.env",
+    "template.env",
+    "TEMPLATE.env",
     ".env",
 ];
 
@@ -103,6 +107,11 @@ impl Needs {
         for (database, evidence) in named.found {
             self.found.entry(database).or_default().extend(evidence);
         }
+    }
+
+    /// How much speaks for any of them.
+    fn evidence(&self) -> usize {
+        self.found.values().map(Vec::len).sum()
     }
 
     /// The answer. SQLite is left out where a server is needed; an empty list is an answer as well. Drivers of several
@@ -337,16 +346,33 @@ const GO: &[(&str, Database)] = &[
     ("github.com/valkey-io/valkey-go", Database::Redis),
 ];
 
-/// The databases of a Go app.
+const GO_SQLITE: &[&str] = &[
+    "github.com/mattn/go-sqlite3",
+    "modernc.org/sqlite",
+    "gorm.io/driver/sqlite",
+    "github.com/glebarez/sqlite",
+    "github.com/ncruces/go-sqlite3",
+];
+
+/// The databases of a Go app. With a driver of SQLite beside that of a server, a setting chooses between them: the server
+/// is a fact only where the examples of the environment name it.
 pub(crate) fn of_go(scan: &Scan<'_>, module: Option<&GoMod>) -> Fact<Vec<Database>> {
     let mut needs = Needs::default();
+    let requires = |name: &&&str| module.is_some_and(|module| module.requires(name).is_some());
+    let has_sqlite = GO_SQLITE.iter().find(requires).is_some();
     for (name, database) in GO {
         if let Some(evidence) = module.and_then(|module| module.requires(name)) {
             needs.add(*database, evidence);
         }
     }
+    let drivers = needs.evidence();
     needs.confirm_by_env(scan);
-    needs.into_fact()
+    let is_named = needs.evidence() > drivers;
+    let mut fact = needs.into_fact();
+    if has_sqlite && !is_named && fact.value.iter().any(|one| is_primary(*one)) {
+        fact.confidence = crate::summary::GUESS;
+    }
+    fact
 }
 
 /// The databases that words in the named files prove; for stacks without a driver table of their own.

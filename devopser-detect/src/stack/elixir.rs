@@ -135,18 +135,18 @@ fn port_of(scan: &Scan<'_>) -> Fact<u16> {
         let Some(text) = scan.text(path) else {
             continue;
         };
-        for sign in ["\"PORT\") || \"", "\"PORT\", \"", "port: "] {
-            let Some(at) = text.find(sign) else { continue };
-            let digits: String = text[at + sign.len()..]
-                .chars()
-                .take_while(char::is_ascii_digit)
-                .collect();
-            if let Ok(port) = digits.parse() {
-                return Fact::new(
-                    port,
-                    80,
-                    Evidence::line(path, crate::scan::line_at(&text, at), "the endpoint's port"),
-                );
+        for sign in ["\"PORT\") || \"", "\"PORT\", \"", "\"PORT\", ", "port: "] {
+            let own = text
+                .match_indices(sign)
+                .filter(|(at, _)| sign != "port: " || is_of_http(&text, *at));
+            let mut found = own.filter_map(|(at, _)| {
+                let rest = &text[at + sign.len()..];
+                let end = rest.find(|char: char| !char.is_ascii_digit());
+                Some((at, rest[..end.unwrap_or(rest.len())].parse().ok()?))
+            });
+            if let Some((at, port)) = found.next() {
+                let line = crate::scan::line_at(&text, at);
+                return Fact::new(port, 80, Evidence::line(path, line, "the endpoint's port"));
             }
         }
     }
@@ -154,6 +154,13 @@ fn port_of(scan: &Scan<'_>) -> Fact<u16> {
         return port::default(4000, "Phoenix");
     }
     port::guess(4000, "Elixir servers")
+}
+
+/// Whether a setting belongs to `http: […]`, which says where the server listens: `url: […]` says how links are written,
+/// and others have ports of their own (<https://hexdocs.pm/phoenix/Phoenix.Endpoint.html#module-runtime-configuration>).
+fn is_of_http(text: &str, at: usize) -> bool {
+    let open = text[..at].rfind('[');
+    open.is_some_and(|open| text[..open].trim_end().ends_with("http:"))
 }
 
 const WORDS: &[(&str, Database)] = &[

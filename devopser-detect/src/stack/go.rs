@@ -334,9 +334,34 @@ fn runs_gin(scan: &Scan<'_>, path: &str) -> bool {
     })
 }
 
+/// `httpport` of Beego's settings, such as `8080` or `"${PORT||8080}"`
+/// (<https://github.com/beego/beedoc/blob/master/en-US/mvc/controller/config.md>).
+fn beego(scan: &Scan<'_>) -> Fact<u16> {
+    let path = "conf/app.conf";
+    let text = scan.text(path).unwrap_or_default();
+    let set = text.lines().find_map(|line| {
+        let (key, value) = line.split_once('=')?;
+        let is_port = key.trim().eq_ignore_ascii_case("httpport");
+        let digits = value.rsplit(|char: char| !char.is_ascii_digit());
+        let port = digits.into_iter().find(|digits| !digits.is_empty())?;
+        is_port.then(|| port.parse().ok()).flatten()
+    });
+    match set {
+        Some(port) => Fact::new(
+            port,
+            85,
+            scan.evidence(path, "httpport", "Beego's settings"),
+        ),
+        None => port::default(8080, "beego"),
+    }
+}
+
 fn listens_on(scan: &Scan<'_>, id: Option<&str>) -> Fact<u16> {
     if let Some(found) = port::in_env_example(scan) {
         return found;
+    }
+    if id == Some("beego") {
+        return beego(scan);
     }
     let is_usual = |path: &str| {
         ["main.go", "server.go", "config.go", "app.go"].contains(&crate::scan::base_name(path))

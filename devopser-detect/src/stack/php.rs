@@ -333,8 +333,17 @@ fn needs(scan: &Scan<'_>, requires: &Requires<'_>, framework: Option<&str>) -> F
             needs.add(Database::Mysql, Evidence::file("", why));
         }
     }
+    // Laravel's settings say whether its client for Redis is used (https://laravel.com/docs/redis#configuration).
+    let laravel = ["laravel", "lumen", "statamic"]
+        .map(Some)
+        .contains(&framework);
+    let has_example = databases::ENV_FILES.iter().any(|path| scan.has(path));
     if requires.0.is_some() {
-        needs.add_words(scan, requires.1, WORDS);
+        let words = WORDS.iter().copied();
+        let words: Vec<_> = words
+            .filter(|(_, database)| *database != Database::Redis || !laravel || !has_example)
+            .collect();
+        needs.add_words(scan, requires.1, &words);
     }
     if framework == Some("yii") {
         // https://www.yiiframework.com/doc/guide/2.0/en/start-databases
@@ -345,8 +354,9 @@ fn needs(scan: &Scan<'_>, requires: &Requires<'_>, framework: Option<&str>) -> F
     if has_drivers(requires, framework) {
         needs.add_env(scan, ENV_WORDS);
         let mut fact = needs.into_fact();
-        // These need one and ask which when they are installed.
-        if fact.value.is_empty() && ["craft", "drupal", "typo3"].map(Some).contains(&framework) {
+        // These need one and ask which when they are installed; others name a server and not its kind.
+        let asks = ["craft", "drupal", "typo3"].map(Some).contains(&framework);
+        if fact.value.is_empty() && (asks || laravel && names_a_server(scan)) {
             fact.confidence = crate::summary::GUESS;
         }
         return fact;
@@ -357,4 +367,16 @@ fn needs(scan: &Scan<'_>, requires: &Requires<'_>, framework: Option<&str>) -> F
     }
     needs.confirm_by_env(scan);
     needs.into_fact()
+}
+
+/// Whether the examples of the environment name the host of a database.
+fn names_a_server(scan: &Scan<'_>) -> bool {
+    databases::ENV_FILES.iter().any(|path| {
+        let text = scan.text(path).unwrap_or_default();
+        let mut lines = text.lines();
+        lines.any(|line| {
+            line.strip_prefix("DB_HOST=")
+                .is_some_and(|host| !host.is_empty())
+        })
+    })
 }

@@ -98,6 +98,7 @@ impl Stack for Java {
         detection.port = Some(settings::listens_on(
             scan,
             framework.as_ref().map(|(row, _)| **row),
+            |what| uses(scan, &build, what),
         ));
         commands(
             scan,

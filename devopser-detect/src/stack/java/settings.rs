@@ -6,7 +6,11 @@ use crate::scan::{Scan, code, java};
 use crate::stack::{databases, port};
 
 /// The port: settings of the frameworks, then sources, then the usual one.
-pub(crate) fn listens_on(scan: &Scan<'_>, row: Option<(&str, &str, u16)>) -> Fact<u16> {
+pub(crate) fn listens_on(
+    scan: &Scan<'_>,
+    row: Option<(&str, &str, u16)>,
+    uses: impl Fn(&str) -> Option<Evidence>,
+) -> Fact<u16> {
     if let Some(found) = in_properties(scan).or_else(|| in_yaml(scan)) {
         return found;
     }
@@ -16,7 +20,18 @@ pub(crate) fn listens_on(scan: &Scan<'_>, row: Option<(&str, &str, u16)>) -> Fac
             return found;
         }
     }
+    // What a configuration server says goes before what is usual
+    // (https://docs.spring.io/spring-cloud-config/reference/client.html).
+    let asks_a_server = || {
+        ["spring-cloud-starter-config", "spring-cloud-config-client"]
+            .iter()
+            .any(|client| uses(client).is_some())
+    };
     match row {
+        Some(row) if row.0 == "spring-boot" && asks_a_server() => port::guess(
+            row.2,
+            "apps whose settings come from a configuration server",
+        ),
         // These listen nowhere before the program says a port.
         Some(row) if !["ktor", "vertx"].contains(&row.0) => port::default(row.2, row.0),
         row => port::guess(
@@ -87,22 +102,26 @@ fn in_yaml(scan: &Scan<'_>) -> Option<Fact<u16>> {
         "/micronaut/server/port",
         "/ktor/deployment/port",
     ];
-    settings(scan, &["application.yml", "application.yaml"])
-        .into_iter()
-        .find_map(|path| {
-            let value = scan.yaml(&path)?;
-            let found = POINTERS.iter().find_map(|pointer| value.pointer(pointer))?;
-            let port = match found.as_u64() {
-                Some(port) => u16::try_from(port).ok(),
-                None => number(found.as_str()?),
-            };
-            let port = port.filter(|port| *port > 0)?;
-            Some(Fact::new(
-                port,
-                88,
-                scan.evidence(&path, "port:", "the server's port"),
-            ))
-        })
+    let names = [
+        "application.yml",
+        "application.yaml",
+        "bootstrap.yml",
+        "bootstrap.yaml",
+    ];
+    settings(scan, &names).into_iter().find_map(|path| {
+        let value = scan.yaml(&path)?;
+        let found = POINTERS.iter().find_map(|pointer| value.pointer(pointer))?;
+        let port = match found.as_u64() {
+            Some(port) => u16::try_from(port).ok(),
+            None => number(found.as_str()?),
+        };
+        let port = port.filter(|port| *port > 0)?;
+        Some(Fact::new(
+            port,
+            88,
+            scan.evidence(&path, "port:", "the server's port"),
+        ))
+    })
 }
 
 /// `8080` of `${PORT:8080}` and of `8080`.
