@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use devopser_core::model::report::Evidence;
 use serde_json::Value;
 
-use crate::scan::{Scan, folder_of};
+use crate::scan::{Scan, below, folder_of};
 
 /// How many files are read.
 const MAX_FILES: usize = 40;
@@ -60,24 +60,6 @@ fn context(scan: &Scan<'_>, here: &str, artifact: &Value) -> Option<String> {
         .filter(|module| scan.has_folder(module))
         .unwrap_or(folder);
     (!folder.is_empty()).then_some(folder)
-}
-
-/// A path relative to a folder, `.` and `..` resolved; `None` when it leads out of the tree.
-fn below(folder: &str, path: &str) -> Option<String> {
-    if path.starts_with('/') || path.contains(['$', '{']) {
-        return None;
-    }
-    let mut parts: Vec<&str> = folder.split('/').filter(|part| !part.is_empty()).collect();
-    for part in path.split('/') {
-        match part {
-            "" | "." => {}
-            ".." => {
-                parts.pop()?;
-            }
-            part => parts.push(part),
-        }
-    }
-    Some(parts.join("/"))
 }
 
 #[cfg(test)]

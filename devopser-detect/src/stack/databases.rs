@@ -109,6 +109,10 @@ impl Needs {
         }
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.found.is_empty()
+    }
+
     /// How much speaks for any of them.
     fn evidence(&self) -> usize {
         self.found.values().map(Vec::len).sum()

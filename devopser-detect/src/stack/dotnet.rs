@@ -251,20 +251,18 @@ fn pinned(scan: &Scan<'_>, project: &Project) -> Option<Fact<String>> {
             Evidence::line(project.path.clone(), Some(line), "the target framework"),
         ))
     });
-    let props = scan.text("Directory.Build.props").and_then(|text| {
-        let element = xml::elements(&text)
-            .into_iter()
-            .find(|element| element.path.ends_with("TargetFramework"))?;
-        let wanted = element.text.strip_prefix("net")?.to_owned();
-        Some((
-            wanted,
-            scan.evidence(
-                "Directory.Build.props",
-                "TargetFramework",
-                "the target framework of every project",
-            ),
-        ))
+    let shared = std::iter::once("Directory.Build.props".to_owned()).chain(imports(scan, project));
+    let mut shared = shared.filter_map(|path| {
+        let text = scan.text(&path)?;
+        let all = xml::elements(&text);
+        let mut targets = all
+            .iter()
+            .filter(|element| element.path.ends_with("TargetFramework"));
+        let wanted = targets.next()?.text.strip_prefix("net")?.to_owned();
+        let why = "the target framework of every project";
+        Some((wanted, scan.evidence(&path, "TargetFramework", why)))
     });
+    let props = shared.next();
     let sdk = scan.json("global.json").and_then(|value| {
         let version = value.pointer("/sdk/version")?.as_str()?.to_owned();
         let line: Vec<&str> = version.split('.').take(2).collect();
@@ -281,6 +279,20 @@ fn pinned(scan: &Scan<'_>, project: &Project) -> Option<Fact<String>> {
             sdk,
         ],
     )
+}
+
+/// What a project takes in from files of the repository
+/// (<https://learn.microsoft.com/visualstudio/msbuild/import-element-msbuild>).
+fn imports(scan: &Scan<'_>, project: &Project) -> Vec<String> {
+    let text = scan.text(&project.path).unwrap_or_default();
+    let folder = crate::scan::folder_of(&project.path);
+    let all = xml::elements(&text);
+    let imported = all
+        .iter()
+        .filter(|element| element.path == "Project/Import")
+        .filter_map(|element| xml::attribute(element, "Project"));
+    let paths = imported.filter_map(|path| crate::scan::below(folder, &path.replace('\\', "/")));
+    paths.filter(|path| scan.has(path)).take(10).collect()
 }
 
 /// A file in the project's folder.

@@ -94,7 +94,11 @@ impl Stack for Java {
             detection.framework = fact(row.0, 90, evidence.clone());
         }
         detection.is_static = Some(Fact::new(false, 88, evidence.clone()));
-        detection.databases = Some(settings::needs(|what| uses(scan, &build, what), scan));
+        detection.databases = Some(settings::needs(
+            |what| uses(scan, &build, what),
+            scan,
+            settings::reads_sources(framework.as_ref().map(|(row, _)| row.0)),
+        ));
         detection.port = Some(settings::listens_on(
             scan,
             framework.as_ref().map(|(row, _)| **row),

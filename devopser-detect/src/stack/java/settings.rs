@@ -14,8 +14,8 @@ pub(crate) fn listens_on(
     if let Some(found) = in_properties(scan).or_else(|| in_yaml(scan)) {
         return found;
     }
-    if row.is_none_or(|row| !["spring-boot", "quarkus", "micronaut"].contains(&row.0)) {
-        let files = code::each(scan, &[".java", ".kt", ".scala", "application.conf"], 9);
+    if reads_sources(row.map(|row| row.0)) {
+        let files = code::each(scan, SOURCES, 9);
         if let Some(found) = port::nearest(scan, files, |_| true) {
             return found;
         }
@@ -173,6 +173,7 @@ const DRIVERS: &[(&str, Database)] = &[
 pub(crate) fn needs(
     uses: impl Fn(&str) -> Option<Evidence>,
     scan: &Scan<'_>,
+    reads_sources: bool,
 ) -> Fact<Vec<Database>> {
     let mut needs = databases::Needs::default();
     for (name, database) in DRIVERS {
@@ -180,6 +181,27 @@ pub(crate) fn needs(
             needs.add(*database, evidence);
         }
     }
+    // A driver may come through a name of the build's own; the address in the code says it all the same.
+    if needs.is_empty() && reads_sources {
+        for path in code::each(scan, SOURCES, 9) {
+            needs.add_words(scan, path, ADDRESSES);
+        }
+    }
     needs.confirm_by_env(scan);
     needs.into_fact()
+}
+
+/// What [`listens_on`] looks into.
+const SOURCES: &[&str] = &[".java", ".kt", ".scala", "application.conf"];
+
+/// Addresses of JDBC (<https://docs.oracle.com/javase/tutorial/jdbc/basics/connecting.html>).
+const ADDRESSES: &[(&str, Database)] = &[
+    ("jdbc:postgresql:", Database::Postgres),
+    ("jdbc:mysql:", Database::Mysql),
+    ("jdbc:mariadb:", Database::Mariadb),
+];
+
+/// Whether sources are looked into: those frameworks have settings for what is looked for there.
+pub(crate) fn reads_sources(id: Option<&str>) -> bool {
+    id.is_none_or(|id| !["spring-boot", "quarkus", "micronaut"].contains(&id))
 }
