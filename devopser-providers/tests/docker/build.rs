@@ -202,6 +202,30 @@ fn what_was_made_with_a_secret_is_not_given_to_who_has_another() {
 }
 
 #[test]
+fn a_cache_mount_is_seen_by_its_owner_alone() {
+    let unique = Secret::generate(12);
+    let mount = format!("--mount=type=cache,id={},target=/kept", unique.expose());
+    // Each on a stage of its own, which is another owner.
+    for _ in 0..2 {
+        let mount = mount.clone();
+        on_stage(move |stage| async move {
+            for (name, seen) in [("first", "0"), ("second", "1")] {
+                let owner = &stage.ctx.owner.installation;
+                let command = "ls /kept | wc -l > /seen; touch /kept/left";
+                let dockerfile = format!("{BASE}RUN {mount} {command}; : {owner} {name}\n");
+                let built = stage.build(name, &dockerfile).await.unwrap();
+                let tag = built.image.reference.as_str();
+                assert_eq!(
+                    docker(&["run", "--rm", tag, "cat", "/seen"]),
+                    seen,
+                    "{name}"
+                );
+            }
+        });
+    }
+}
+
+#[test]
 fn an_error_of_a_secret_mount_names_it_as_the_dockerfile_does() {
     on_stage(|stage| async move {
         let mount = "RUN --mount=type=secret,id=token,required=true true\n";
