@@ -253,6 +253,16 @@ fn a_build_for_a_platform_is_started_with_the_preview_server() {
     assert!(!text.contains("npm prune"), "vite is needed:\n{text}");
 }
 
+#[test]
+fn browsers_of_tests_are_not_downloaded() {
+    let text = dockerfile_of("node-browser-tests");
+    assert!(text.contains(" CYPRESS_INSTALL_BINARY=0 npm ci"), "{text}");
+    let report = report_of("node-browser-tests");
+    let options = with_inputs(&["CYPRESS_INSTALL_BINARY"], &[]);
+    let text = generate(&report, &options).unwrap().dockerfile;
+    assert!(!text.contains("CYPRESS_INSTALL_BINARY=0"), "{text}");
+}
+
 fn with_inputs(variables: &[&str], secrets: &[&str]) -> GenerateOptions {
     let names = |names: &[&str]| {
         let names = names.iter().map(|name| EnvName::new(*name).unwrap());

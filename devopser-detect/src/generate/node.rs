@@ -190,7 +190,16 @@ fn install(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines<'_>, production
         ),
         (_, false) => ("/root/.npm", format!("{base} --no-audit --no-fund")),
     };
-    lines.run(&plan.cache(manager(stack), cache), &command);
+    // Else its install script downloads a browser that only tests use
+    // (https://docs.cypress.io/app/references/advanced-installation#Skipping-installation).
+    let env = match hint(stack, "cypress") {
+        Some(_) => lines.assigned([("CYPRESS_INSTALL_BINARY", "0")], " "),
+        None => String::new(),
+    };
+    lines.run(
+        &plan.cache(manager(stack), cache),
+        &format!("{env}{command}"),
+    );
 }
 
 fn prisma(stack: &Detection, lines: &mut Lines<'_>) {

@@ -274,7 +274,10 @@ fn is_load_test(scan: &Scan<'_>) -> bool {
 /// Build contexts of the compose file (<https://docs.docker.com/reference/compose-file/build/>).
 fn compose(scan: &Scan<'_>, report: &Report, into: &mut BTreeMap<String, Vec<Evidence>>) {
     let Some(path) = &report.compose else { return };
-    let Some(value) = scan.yaml(path) else { return };
+    let builds = scan.text(path).is_some_and(|text| text.contains("build"));
+    let Some(value) = builds.then(|| scan.yaml(path)).flatten() else {
+        return;
+    };
     for (name, service) in value
         .get("services")
         .and_then(Value::as_object)

@@ -146,6 +146,7 @@ fn copied(
     }
     const ASSETS: &[&str] = &[
         "assets",
+        "conf",
         "config",
         "configs",
         "content",

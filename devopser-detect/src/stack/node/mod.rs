@@ -278,7 +278,10 @@ fn hints(scan: &Scan<'_>, package: &Package, row: Option<&Framework>, into: &mut
                 .any(|prefix| range.starts_with(prefix))
         });
     let workspaces = !package.workspaces().is_empty() || scan.has("pnpm-workspace.yaml");
+    let above = scan.above().and_then(Scan::package);
+    let has_cypress = package.has("cypress") || above.is_some_and(|above| above.has("cypress"));
     for (name, wanted) in [
+        ("cypress", has_cypress),
         ("install-needs-source", hooks || local || workspaces),
         ("workspaces", workspaces),
         ("module", package.is_module),
