@@ -138,6 +138,19 @@ pub(crate) fn start(
         return fact(format!("python {}", entry.path), 75, evidence);
     };
     let (module, object) = (entry.module(), entry.object.clone());
+    let object = match row.serve {
+        // A server that imported it would start a second one.
+        Serve::Asgi => object.filter(|_| !runs_when_imported(scan, entry, "uvicorn")),
+        _ => object,
+    };
+    if let (Serve::Wsgi, "flask", Some(object)) = (row.serve, row.id, &object)
+        && runs_when_imported(scan, entry, object)
+    {
+        // Flask's own command imports apps as well, and tells them by this not to start
+        // (https://github.com/pallets/flask/blob/3.1.0/src/flask/app.py#L611).
+        let env = &mut into.run_env;
+        env.insert("FLASK_RUN_FROM_CLI".to_owned(), "true".to_owned());
+    }
     let (folder, module) = match module.strip_prefix("src.") {
         // With `src/` as a folder of sources and no package of its own, modules are named from inside it.
         Some(inner) if !scan.has("src/__init__.py") => (Some("src"), inner.to_owned()),
@@ -167,6 +180,13 @@ pub(crate) fn start(
         (Serve::Asgi, Some(object)) => asgi(requirements, row.id, folder, &module, &object, entry),
     };
     fact(command, 85, evidence)
+}
+
+/// Whether the entry file calls `{name}.run(…)` outside of any block, so that importing it starts a server.
+fn runs_when_imported(scan: &Scan<'_>, entry: &Entry, name: &str) -> bool {
+    let text = scan.text(&entry.path).unwrap_or_default();
+    let call = format!("{name}.run(");
+    text.lines().any(|line| line.starts_with(&call))
 }
 
 /// <https://fastapi.tiangolo.com/deployment/manually/>: `fastapi run` where its command is installed, else uvicorn.
