@@ -145,15 +145,14 @@ fn site(scan: &Scan<'_>, package: &Package, row: &Framework, evidence: Evidence)
 
 /// Where the build script moves the built files in the end: `react-scripts build && mv build www`.
 fn moved(package: &Package, output: &str) -> Option<String> {
-    let parts = package.script("build")?.split(['&', ';']);
-    let moves = parts.filter_map(|part| {
+    let mut parts = package.script("build")?.rsplit(['&', ';']);
+    parts.find_map(|part| {
         let words: Vec<&str> = part.split_whitespace().collect();
         match words.as_slice() {
             ["mv", from, to] if clean(from).as_deref() == Some(output) => clean(to),
             _ => None,
         }
-    });
-    moves.last()
+    })
 }
 
 /// The folder of the built files: what the build script or the builder's settings say, else the usual one.
