@@ -254,6 +254,13 @@ fn a_build_for_a_platform_is_started_with_the_preview_server() {
 }
 
 #[test]
+fn files_that_a_go_program_reads_are_beside_it() {
+    let text = dockerfile_of("go-reads-a-template");
+    assert!(text.contains("/src/index.html ./index.html"), "{text}");
+    assert!(!text.contains("other.html"), "{text}");
+}
+
+#[test]
 fn browsers_of_tests_are_not_downloaded() {
     let text = dockerfile_of("node-browser-tests");
     assert!(text.contains(" CYPRESS_INSTALL_BINARY=0 npm ci"), "{text}");

@@ -5,7 +5,7 @@ use devopser_core::model::report::{Evidence, Fact};
 use super::{Stack, databases, fact, found, port, version};
 use crate::rank::{Found, Strength};
 use crate::scan::go::GoMod;
-use crate::scan::{Scan, code, folder_of, versions};
+use crate::scan::{Scan, code, folder_of, is_plain, versions};
 
 /// The Go detector.
 #[derive(Debug)]
@@ -165,14 +165,30 @@ fn copied(
         "web",
         "www",
     ];
-    let assets: Vec<&str> = ASSETS
-        .iter()
-        .copied()
-        .filter(|folder| {
-            scan.has_folder(folder) && !scan.under(folder).any(|path| path.ends_with(".go"))
-        })
-        .collect();
+    let folders = ASSETS.iter().copied().filter(|folder| {
+        scan.has_folder(folder) && !scan.under(folder).any(|path| path.ends_with(".go"))
+    });
+    let assets: Vec<&str> = folders.chain(files_read(scan)).collect();
     into.hints.insert("assets".to_owned(), assets.join(" "));
+}
+
+/// Files of the root that a source there names, such as a template or settings.
+fn files_read<'t>(scan: &'t Scan<'_>) -> impl Iterator<Item = &'t str> {
+    const ENDINGS: &[&str] = &[
+        ".html", ".gohtml", ".tmpl", ".tpl", ".json", ".yaml", ".yml", ".toml", ".ini", ".conf",
+        ".csv",
+    ];
+    let sources = scan.root_with(".go").filter(|path| code::is_own(path));
+    let sources: Vec<_> = sources.filter_map(|path| scan.text(path)).collect();
+    let is_named = move |path: &str| {
+        let quoted = [format!("\"{path}\""), format!("\"./{path}\"")];
+        let mut named = sources.iter();
+        named.any(|text| quoted.iter().any(|quoted| text.contains(quoted.as_str())))
+    };
+    let files = ENDINGS.iter().flat_map(|ending| scan.root_with(ending));
+    files
+        .filter(move |path| is_plain(path) && is_named(path))
+        .take(20)
 }
 
 /// Drivers that are C below (<https://github.com/mattn/go-sqlite3#installation>).
