@@ -157,8 +157,8 @@ impl BoundDockerfile {
 /// The value of the last option of one of these names: a later one overrules.
 fn option<'o>(options: &'o str, names: &[&str]) -> Option<&'o str> {
     let pairs = options.split(',').filter_map(|pair| pair.split_once('='));
-    let named = pairs.filter(|(name, _)| names.contains(&name.to_lowercase().as_str()));
-    named.last().map(|(_, value)| value)
+    let mut named = pairs.filter(|(name, _)| names.contains(&name.to_lowercase().as_str()));
+    named.next_back().map(|(_, value)| value)
 }
 
 /// The options with a bound id, that id, and the id as it was. `None` where no id can be told: that the build refuses,

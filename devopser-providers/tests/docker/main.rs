@@ -2,6 +2,7 @@
 //! They need the images `node:22-slim`, `debian:bookworm-slim`, `postgres:17` and `redis:8` on the engine.
 #![cfg(feature = "docker")]
 
+#[expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
 mod build;
 #[expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
 mod clean;
