@@ -174,20 +174,28 @@ fn broken_and_nested_manifests_never_panic() {
 #[test]
 fn hostile_values_do_not_reach_the_dockerfile() {
     let package = r#"{"packageManager":"pnpm@9\nRUN evil","scripts":{"start":"node a.js\nRUN evil","build":"x\nRUN evil"},"dependencies":{"express":"1"}}"#;
-    let tree = MemoryTree::new([
+    let node = MemoryTree::new([
         ("package.json", package),
         (".nvmrc", "20\nRUN evil"),
         ("a.js", "listen("),
     ]);
-    let files = generate(&detect(&tree), &devopser_detect::GenerateOptions::default()).unwrap();
-    assert!(
-        !files
-            .dockerfile
-            .lines()
-            .any(|line| line.trim_start().starts_with("RUN evil")),
-        "{}",
-        files.dockerfile
-    );
+    let script = "plugins { application }\ndependencies { implementation(\"io.ktor:x\") }\n";
+    let gradle = MemoryTree::new([
+        (
+            "settings.gradle.kts",
+            "rootProject.name = \"shop\nRUN evil\n\"",
+        ),
+        ("build.gradle.kts", script),
+    ]);
+    for tree in [node, gradle] {
+        let files = generate(&detect(&tree), &devopser_detect::GenerateOptions::default()).unwrap();
+        let mut lines = files.dockerfile.lines();
+        assert!(
+            !lines.any(|line| line.trim_start().starts_with("RUN evil")),
+            "{}",
+            files.dockerfile
+        );
+    }
 }
 
 #[test]

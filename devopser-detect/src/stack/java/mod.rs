@@ -11,7 +11,7 @@ use devopser_core::model::report::{Detection, Evidence, Fact};
 use super::{Stack, fact, found};
 use crate::rank::{Found, Strength};
 use crate::scan::java::{Gradle, Pom};
-use crate::scan::{Scan, procfile};
+use crate::scan::{Scan, is_plain, procfile};
 
 /// The detector of Java, Kotlin and Scala.
 #[derive(Debug)]
@@ -329,6 +329,7 @@ fn maven(
     };
     let folder = own
         .map(|own| crate::scan::folder_of(&own.path).to_owned())
+        .filter(|folder| is_plain(folder))
         .unwrap_or_default();
     if !folder.is_empty() {
         into.hints.insert("module".to_owned(), folder.clone());
@@ -416,6 +417,7 @@ fn gradle(
     let folder = module
         .filter(|_| !own_text)
         .map(crate::scan::folder_of)
+        .filter(|folder| is_plain(folder))
         .unwrap_or_default();
     let prefix = if folder.is_empty() {
         String::new()
@@ -459,10 +461,12 @@ fn gradle(
                     text[at..].split(['"', '\'']).nth(1).map(str::to_owned)
                 });
             let name = if folder.is_empty() {
-                name.unwrap_or_else(|| "app".to_owned())
+                name
             } else {
-                crate::scan::base_name(folder).to_owned()
+                Some(crate::scan::base_name(folder).to_owned())
             };
+            let is_sound = |name: &String| is_plain(name) && !name.contains('/');
+            let name = name.filter(is_sound).unwrap_or_else(|| "app".to_owned());
             (
                 format!("{wrapper} {}", task("installDist")),
                 format!("{prefix}build/install/{name}/bin/{name}"),
