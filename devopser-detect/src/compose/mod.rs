@@ -18,6 +18,7 @@ use devopser_core::model::report::Finding;
 
 pub use app::{ComposeApp, compose_app, compose_builds};
 pub use interpolate::{Variable, Variables};
+pub(crate) use load::inside;
 
 use crate::tree::FileTree;
 

@@ -376,24 +376,6 @@ pub(crate) fn is_plain(path: &str) -> bool {
         && !path.split('/').any(|part| part == "..")
 }
 
-/// A path relative to a folder, `.` and `..` resolved; `None` when it leads out of the tree.
-pub(crate) fn below(folder: &str, path: &str) -> Option<String> {
-    if path.starts_with('/') || path.contains(['$', '{']) {
-        return None;
-    }
-    let mut parts: Vec<&str> = folder.split('/').filter(|part| !part.is_empty()).collect();
-    for part in path.split('/') {
-        match part {
-            "" | "." => {}
-            ".." => {
-                parts.pop()?;
-            }
-            part => parts.push(part),
-        }
-    }
-    Some(parts.join("/"))
-}
-
 /// The last part of a path.
 pub(crate) fn base_name(path: &str) -> &str {
     last_slash(path).map_or(path, |at| &path[at + 1..])

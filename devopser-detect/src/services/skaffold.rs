@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use devopser_core::model::report::Evidence;
 use serde_json::Value;
 
-use crate::scan::{Scan, below, folder_of};
+use crate::compose::inside;
+use crate::scan::{Scan, folder_of};
 
 /// How many files are read.
 const MAX_FILES: usize = 40;
@@ -34,7 +35,7 @@ pub(super) fn find(scan: &Scan<'_>) -> BTreeMap<String, Evidence> {
             }
             let required = list(&config, "/requires")
                 .filter_map(|required| required.get("path")?.as_str())
-                .filter_map(|path| below(here, path));
+                .filter_map(|path| inside(here, path));
             queue.extend(required.map(|path| match path.rsplit_once('.') {
                 Some((_, "yaml" | "yml")) => path,
                 _ => format!("{path}/skaffold.yaml"),
@@ -52,10 +53,10 @@ fn list<'v>(config: &'v Value, pointer: &str) -> impl Iterator<Item = &'v Value>
 /// The folder that an artifact is built in; `None` for the root, and for what lies outside.
 fn context(scan: &Scan<'_>, here: &str, artifact: &Value) -> Option<String> {
     let context = artifact.get("context").and_then(Value::as_str);
-    let folder = below(here, context.unwrap_or("."))?;
+    let folder = inside(here, context.unwrap_or("."))?;
     // Jib builds a module of a larger build (https://skaffold.dev/docs/builders/builder-types/jib/).
     let module = artifact.pointer("/jib/project").and_then(Value::as_str);
-    let module = module.and_then(|module| below(&folder, &module.replace(':', "/")));
+    let module = module.and_then(|module| inside(&folder, &module.replace(':', "/")));
     let folder = module
         .filter(|module| scan.has_folder(module))
         .unwrap_or(folder);

@@ -291,7 +291,8 @@ fn imports(scan: &Scan<'_>, project: &Project) -> Vec<String> {
         .iter()
         .filter(|element| element.path == "Project/Import")
         .filter_map(|element| xml::attribute(element, "Project"));
-    let paths = imported.filter_map(|path| crate::scan::below(folder, &path.replace('\\', "/")));
+    let paths =
+        imported.filter_map(|path| crate::compose::inside(folder, &path.replace('\\', "/")));
     paths.filter(|path| scan.has(path)).take(10).collect()
 }
 
