@@ -359,8 +359,8 @@ fn beego(scan: &Scan<'_>) -> Fact<u16> {
     let set = text.lines().find_map(|line| {
         let (key, value) = line.split_once('=')?;
         let is_port = key.trim().eq_ignore_ascii_case("httpport");
-        let digits = value.rsplit(|char: char| !char.is_ascii_digit());
-        let port = digits.into_iter().find(|digits| !digits.is_empty())?;
+        let mut digits = value.rsplit(|char: char| !char.is_ascii_digit());
+        let port = digits.find(|digits| !digits.is_empty())?;
         is_port.then(|| port.parse().ok()).flatten()
     });
     match set {

@@ -52,6 +52,13 @@ pub(crate) fn bind(
     }
     // Lines of a heredoc may look like instructions, and another escape character joins lines in another way.
     bound.has_unknown |= has_other_lines && dockerfile.contains("--mount");
+    if bound.has_unknown {
+        // What was not understood asks for them under their own ids.
+        let own = secrets.iter();
+        bound
+            .secrets
+            .extend(own.map(|(id, secret)| (id.clone(), secret.clone())));
+    }
     bound
 }
 
@@ -292,7 +299,9 @@ mod tests {
             "FROM a\nRUN <<EOF\nRUN --mount=type=secret,id=TOKEN x\nEOF\n",
             "FROM a\nRUN docker run --mount type=bind x\n",
         ] {
-            assert!(bound(text).has_unknown, "{text}");
+            let bound = bound(text);
+            assert!(bound.has_unknown, "{text}");
+            assert!(bound.secrets.contains_key("TOKEN"), "{text}");
         }
     }
 }
