@@ -24,6 +24,7 @@ mod stack;
 mod summary;
 mod tree;
 mod version;
+mod yaml;
 
 use std::path::Path;
 use std::sync::Arc;

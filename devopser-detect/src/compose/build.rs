@@ -8,8 +8,8 @@ use super::fields;
 use super::interpolate::Variable;
 use super::load::{inside, text_of};
 use super::service::{Plain, Reader, Refused};
-use super::yaml::{Node, Yaml};
 use crate::dockerfile::without_frontend;
+use crate::yaml::{Node, Yaml};
 
 /// A build, or nothing where an image is named.
 #[derive(Clone, Debug, Default)]

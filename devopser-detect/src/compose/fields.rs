@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::interpolate::has_secret;
-use super::yaml::{Node, Yaml};
+use crate::yaml::{Node, Yaml};
 
 /// A value, or why it is none.
 pub(crate) type Read<T> = Result<T, String>;
@@ -182,7 +182,7 @@ pub(crate) fn processors(node: &Node) -> Read<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::compose::yaml::parse;
+    use crate::yaml::parse;
 
     fn node(text: &str) -> Node {
         parse("f", text).unwrap()

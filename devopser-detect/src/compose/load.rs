@@ -5,8 +5,8 @@ use std::rc::Rc;
 use devopser_core::model::report::Finding;
 
 use super::interpolate::{self, Variables};
-use super::yaml::{self, Node, Yaml};
 use crate::tree::{FileRead, FileTree};
+use crate::yaml::{self, Node, Yaml};
 
 /// How many files an `extends` may lead through.
 const MAX_EXTENDS: usize = 8;

@@ -12,7 +12,6 @@ mod policy;
 mod ports;
 mod service;
 mod storage;
-mod yaml;
 
 use devopser_core::model::report::Finding;
 

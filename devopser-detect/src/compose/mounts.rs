@@ -1,7 +1,7 @@
 //! The `volumes` of a service, in their short and their long form.
 
 use super::load::inside;
-use super::yaml::Node;
+use crate::yaml::Node;
 
 /// What is mounted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -203,7 +203,7 @@ fn socket(path: &str) -> Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::compose::yaml::parse;
+    use crate::yaml::parse;
 
     fn one(text: &str) -> Result<Mount, Refusal> {
         read(&parse("f", text).unwrap(), "")

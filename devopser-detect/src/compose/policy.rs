@@ -4,8 +4,8 @@ use devopser_core::model::report::Finding;
 
 use super::load::{Project, Service, finding, inside, text_of};
 use super::mounts;
-use super::yaml::{Node, Yaml};
 use crate::dockerfile::{check_dockerfile, dockerfile_policy};
+use crate::yaml::{Node, Yaml};
 
 /// Keys that are refused whatever they hold, with the rule and the reason.
 const NEVER: &[(&str, &str, &str)] = &[

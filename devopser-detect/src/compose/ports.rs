@@ -1,7 +1,7 @@
 //! The ports of a service.
 
 use super::fields::{Read, plain};
-use super::yaml::Node;
+use crate::yaml::Node;
 
 /// One TCP port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,7 +66,7 @@ fn number(text: &str) -> Read<u16> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::compose::yaml::parse;
+    use crate::yaml::parse;
 
     #[test]
     fn every_form_of_a_port() {

@@ -12,8 +12,8 @@ use super::interpolate::{self, Piece, Variable};
 use super::load::{Project, Service, finding, inside, text_of};
 use super::policy::is_false;
 use super::ports::{self, Port};
-use super::yaml::{Node, Yaml};
 use super::{build, storage};
+use crate::yaml::{Node, Yaml};
 
 /// Keys that change nothing here: what they say is so anyway, or is for tools beside.
 const WITHOUT_EFFECT: &[&str] = &[

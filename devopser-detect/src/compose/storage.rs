@@ -8,8 +8,8 @@ use super::interpolate::Variable;
 use super::load::inside;
 use super::mounts::{self, Kind};
 use super::service::{Reader, Refused, env_value};
-use super::yaml::Node;
 use crate::tree::FileTree;
+use crate::yaml::Node;
 
 /// Reads `volumes`.
 pub(crate) fn volumes(reader: &mut Reader<'_>, node: &Node) {

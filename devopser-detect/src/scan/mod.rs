@@ -27,6 +27,7 @@ use serde_json::Value;
 
 use crate::dockerfile::Dockerfile;
 use crate::tree::{FileRead, FileTree};
+use crate::yaml;
 
 /// A tree with everything that was read from it so far.
 #[derive(Debug)]
@@ -226,12 +227,10 @@ impl<'t> Scan<'t> {
         })
     }
 
-    /// A YAML file: its first document. One that nests flow collections absurdly deep is refused before it is
-    /// parsed, because the parser's time grows with the square of that depth.
+    /// A YAML file: its first document.
     pub(crate) fn yaml(&self, path: &str) -> Option<Rc<Value>> {
         self.value(path, |text| {
-            let first = documents(text)?.next();
-            first.unwrap_or(Ok(Value::Null))
+            yaml::documents(text).next().unwrap_or(Ok(Value::Null))
         })
     }
 
@@ -239,14 +238,11 @@ impl<'t> Scan<'t> {
     pub(crate) fn yaml_documents(&self, path: &str) -> Vec<Value> {
         let text = self.text(path).unwrap_or_default();
         let mut found = Vec::new();
-        let parsed = documents(&text).and_then(|all| {
-            all.take(MAX_DOCUMENTS).try_for_each(|document| {
-                found.push(document?);
-                Ok(())
-            })
-        });
-        if let Err(why) = parsed {
-            self.warn(format!("{path} cannot be parsed: {why}"));
+        for document in yaml::documents(&text).take(MAX_DOCUMENTS) {
+            match document {
+                Ok(document) => found.push(document),
+                Err(why) => self.warn(format!("{path} cannot be parsed: {why}")),
+            }
         }
         found
     }
@@ -304,34 +300,6 @@ const HEAD: usize = 1024;
 
 /// How many documents of a YAML file are read.
 const MAX_DOCUMENTS: usize = 100;
-
-/// The documents of a YAML text, each parsed when it is reached.
-fn documents(text: &str) -> Result<impl Iterator<Item = Result<Value, String>>, String> {
-    if flow_depth(text) > MAX_FLOW_DEPTH {
-        return Err("it nests too deep".to_owned());
-    }
-    let all = serde_yaml_ng::Deserializer::from_str(text);
-    Ok(all.map(|document| {
-        <Value as serde::Deserialize>::deserialize(document).map_err(|error| error.to_string())
-    }))
-}
-
-/// How deep flow collections may nest in YAML.
-const MAX_FLOW_DEPTH: usize = 200;
-
-/// How many `[` and `{` are open at most, whatever quotes they stand in.
-fn flow_depth(text: &str) -> usize {
-    let (mut depth, mut deepest) = (0_usize, 0);
-    for byte in text.bytes() {
-        match byte {
-            b'[' | b'{' => depth += 1,
-            b']' | b'}' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        deepest = deepest.max(depth);
-    }
-    deepest
-}
 
 /// Bytes as text, without a byte order mark; what is not UTF-8 is replaced.
 fn decoded(bytes: &[u8]) -> Rc<str> {
