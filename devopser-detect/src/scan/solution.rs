@@ -1,36 +1,59 @@
 //! .NET solutions (<https://learn.microsoft.com/visualstudio/extensibility/internals/solution-dot-sln-file>): which
 //! projects belong together.
 
-use super::{Scan, code};
+use super::{Scan, code, folder_of};
 
 /// How many projects of a solution are looked at.
 const MAX_PROJECTS: usize = 120;
 
-/// The solution of the root, the one with the shortest name where there are several.
-pub(crate) fn path<'t>(scan: &'t Scan<'_>) -> Option<&'t str> {
-    let found = scan.root_with(".sln").chain(scan.root_with(".slnx"));
-    found.min_by_key(|path| (path.len(), *path))
+/// The solutions of the root, or, where it has none, those of the nearest folder that has; the shortest name first.
+fn solutions<'t>(scan: &'t Scan<'_>) -> Vec<&'t str> {
+    let is_solution = |path: &&str| [".sln", ".slnx"].iter().any(|end| path.ends_with(end));
+    let mut found: Vec<&str> = scan.root_with("").filter(is_solution).collect();
+    if found.is_empty() && !scan.has_manifest() {
+        let mut below = scan.files(2).filter(is_solution);
+        let Some(first) = below.next() else {
+            return Vec::new();
+        };
+        found.push(first);
+        found.extend(below.filter(|path| folder_of(path) == folder_of(first)));
+    }
+    found.sort_by_key(|path| (path.len(), *path));
+    found
 }
 
-/// The projects with one of the endings that the root's solutions name and that are there, near the root first; those of
+/// The solution with the shortest name.
+pub(crate) fn path<'t>(scan: &'t Scan<'_>) -> Option<&'t str> {
+    solutions(scan).first().copied()
+}
+
+/// The projects with one of the endings that the solutions name and that are there, near the root first; those of
 /// tests and examples left out. Empty where no solution names any.
 pub(crate) fn projects(scan: &Scan<'_>, endings: &[&str]) -> Vec<String> {
-    let solutions = scan.root_with(".sln").chain(scan.root_with(".slnx"));
-    let texts = solutions.filter_map(|path| scan.text(path));
-    let mut found: Vec<String> = texts
-        .flat_map(|text| {
-            let words = text.split('"').filter(|word| is_project(word, endings));
-            let paths = words.map(|word| word.replace('\\', "/"));
-            paths.take(MAX_PROJECTS).collect::<Vec<_>>()
-        })
-        .filter(|path| code::is_own(path) && scan.has(path))
-        .collect();
+    let mut found = Vec::new();
+    for solution in solutions(scan) {
+        let Some(text) = scan.text(solution) else {
+            continue;
+        };
+        let words = text.split('"').filter(|word| is_project(word, endings));
+        let paths = words.map(|word| in_folder(folder_of(solution), &word.replace('\\', "/")));
+        found.extend(paths.take(MAX_PROJECTS));
+    }
+    found.retain(|path: &String| code::is_own(path) && scan.has(path));
     found.sort_by(|one, other| {
         let key = |path: &String| path.matches('/').count();
         key(one).cmp(&key(other)).then_with(|| one.cmp(other))
     });
     found.dedup();
     found
+}
+
+/// A path that a solution in `folder` names, as seen from the root.
+fn in_folder(folder: &str, path: &str) -> String {
+    match folder {
+        "" => path.to_owned(),
+        folder => format!("{folder}/{path}"),
+    }
 }
 
 fn is_project(word: &str, endings: &[&str]) -> bool {
@@ -55,5 +78,18 @@ mod tests {
         ]);
         let found = projects(&Scan::new(&tree), &[".csproj", ".fsproj"]);
         assert_eq!(found, ["App/App.fsproj", "src/Web/Web.csproj"]);
+    }
+
+    #[test]
+    fn a_solution_below_the_root_names_projects_beside_it() {
+        let text = "Project(\"{F}\") = \"Web\", \"Web\\Web.csproj\", \"{1}\"";
+        let tree = MemoryTree::new([
+            ("README.md", ""),
+            ("src/Shop.sln", text),
+            ("src/Web/Web.csproj", ""),
+        ]);
+        let scan = Scan::new(&tree);
+        assert_eq!(path(&scan), Some("src/Shop.sln"));
+        assert_eq!(projects(&scan, &[".csproj"]), ["src/Web/Web.csproj"]);
     }
 }

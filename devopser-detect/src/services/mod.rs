@@ -1,6 +1,7 @@
 //! The services of a monorepo: what its workspaces, its compose file and its folders name, each with a report of
 //! its own.
 
+mod jvm;
 pub(crate) mod kubernetes;
 mod skaffold;
 mod solution;
@@ -13,8 +14,9 @@ use std::collections::BTreeMap;
 use devopser_core::model::report::{Detection, Evidence, Report, ServiceFound};
 use serde_json::Value;
 
-use crate::scan::java::Pom;
+use crate::scan::node::Package;
 use crate::scan::{Scan, base_name, code, folder_of};
+use crate::stack::node::commands;
 use crate::tree::SubTree;
 
 /// How many folders are looked into.
@@ -104,7 +106,9 @@ pub(crate) fn find(scan: &Scan<'_>, report: &Report) -> Vec<ServiceFound> {
     let mut candidates: BTreeMap<String, Vec<Evidence>> = BTreeMap::new();
     compose(scan, report, &mut candidates);
     workspaces::find(scan, &mut candidates);
-    build_modules(scan, "", &mut candidates);
+    let mut modules = jvm::Modules::default();
+    modules.maven(scan, "");
+    modules.gradle(scan);
     for (folder, evidence) in kubernetes::find(scan)
         .into_iter()
         .chain(skaffold::find(scan))
@@ -113,16 +117,19 @@ pub(crate) fn find(scan: &Scan<'_>, report: &Report) -> Vec<ServiceFound> {
         add(scan, &mut candidates, folder, evidence);
     }
     // Folders count where nothing at the root claims them: a framework there is one app with folders.
+    let is_claimed = claims(scan, report);
     let root_is_app = report
         .stack
         .as_ref()
-        .is_some_and(|stack| stack.confidence >= 85 && stack.framework.is_some());
-    if !root_is_app || candidates.len() > 1 {
-        folders(scan, &mut candidates);
-        let met: Vec<String> = candidates.keys().cloned().collect();
-        for folder in met {
-            build_modules(scan, &folder, &mut candidates);
+        .is_some_and(|stack| is_claimed && stack.confidence >= 85 && stack.framework.is_some());
+    if !root_is_app || candidates.len() + modules.programs.len() > 1 {
+        folders(scan, is_claimed, &mut candidates);
+        for folder in candidates.keys() {
+            modules.maven(scan, folder);
         }
+    }
+    for (folder, evidence) in modules.programs {
+        add(scan, &mut candidates, folder, evidence);
     }
     parents_out(&mut candidates);
     let libraries = workspaces::crates_of_others(scan);
@@ -189,7 +196,7 @@ fn service(scan: &Scan<'_>, root: String, evidence: Vec<Evidence>) -> Option<Ser
     let runs = report.dockerfile.is_some()
         || detection
             .as_ref()
-            .is_some_and(|detection| is_app(detection) && !is_library(&below, detection));
+            .is_some_and(|detection| is_app(detection) && !is_library(scan, &below, detection));
     if !(runs || is_named && detection.is_some()) || !is_built && is_load_test(&below) {
         return None;
     }
@@ -222,6 +229,7 @@ fn may_run(scan: &Scan<'_>) -> bool {
             .text("package.json")
             .is_some_and(|text| text.contains("bun"))
         || package.script("start").is_some()
+        || is_reloaded(&package)
         || crate::stack::node::frameworks::choose(scan, &package).is_some()
 }
 
@@ -234,17 +242,32 @@ fn is_app(detection: &Detection) -> bool {
 }
 
 /// Whether it is a library or a desktop app: a package that only has a `main`; a bundler without a page, which
-/// builds a library (<https://vite.dev/guide/build#library-mode>); a shell of Tauri or Electron.
-fn is_library(scan: &Scan<'_>, detection: &Detection) -> bool {
+/// builds a library (<https://vite.dev/guide/build#library-mode>); a shell of Tauri or Electron; an app of phones.
+fn is_library(top: &Scan<'_>, scan: &Scan<'_>, detection: &Detection) -> bool {
+    if detection.detector == "java" {
+        return !jvm::makes_program(top, scan.folder());
+    }
     // A member of a Cargo workspace that serves nothing is a tool of the others.
     if detection.detector == "rust" && scan.above().is_some_and(|above| above.has("Cargo.toml")) {
         return detection.framework.is_none();
     }
-    let Some(package) = scan.package() else {
+    let of_node = ["node", "bun"].contains(&detection.detector.as_str());
+    let Some(package) = scan.package().filter(|_| of_node) else {
         return false;
     };
-    // Without any script, a framework among the dependencies is what others use the package with.
-    if package.scripts.is_empty() && detection.framework.is_some() && !scan.has("Procfile") {
+    // A framework that no script builds or starts is what others use the package with.
+    let mut scripts = package.scripts.keys();
+    let used = scripts.any(|name| {
+        let name = name.split(':').next().unwrap_or_default();
+        ["build", "dev", "develop", "serve", "start", "preview"].contains(&name)
+    });
+    let start = detection.start_command.as_ref();
+    let by_file =
+        !package.scripts.is_empty() && start.is_some_and(|fact| fact.value.starts_with("node "));
+    if !(used || by_file) && detection.framework.is_some() && !scan.has("Procfile") {
+        return true;
+    }
+    if is_terminal(&package) && detection.framework.is_none() {
         return true;
     }
     let bundled = detection
@@ -255,11 +278,40 @@ fn is_library(scan: &Scan<'_>, detection: &Detection) -> bool {
         && scan
             .first(&["index.html", "src/index.html", "public/index.html"])
             .is_none();
-    let only_main =
-        detection.framework.is_none() && package.script("start").is_none() && !scan.has("Procfile");
+    let only_main = detection.framework.is_none()
+        && package.script("start").is_none()
+        && !is_reloaded(&package)
+        && !scan.has("Procfile");
     let desktop =
         scan.has_folder("src-tauri") || package.has("electron") || package.has("@tauri-apps/cli");
-    pageless || desktop || (only_main && detection.detector == "node")
+    // Apps of phones are started from a phone (https://reactnative.dev/docs/environment-setup).
+    let phone = package.has("react-native")
+        && package.script("start").is_some_and(|script| {
+            ["expo ", "react-native "]
+                .iter()
+                .any(|of| script.starts_with(of))
+        });
+    phone || pageless || desktop || (only_main && detection.detector == "node")
+}
+
+/// Whether a script, however it is called, runs it and begins again when a file changes.
+fn is_reloaded(package: &Package) -> bool {
+    let mut scripts = package.scripts.values();
+    scripts.any(|script| commands::is_development(script, None))
+}
+
+/// Whether it is a program for the terminal: one that is installed as a command
+/// (<https://docs.npmjs.com/cli/configuring-npm/package-json#bin>), or that asks a person.
+fn is_terminal(package: &Package) -> bool {
+    const ASKING: &[&str] = &[
+        "inquirer",
+        "@inquirer/prompts",
+        "prompts",
+        "enquirer",
+        "@clack/prompts",
+        "@oclif/core",
+    ];
+    package.value.get("bin").is_some() || ASKING.iter().any(|name| package.has(name))
 }
 
 /// Whether it only puts load on the other services (<https://docs.locust.io>, <https://www.artillery.io/docs>).
@@ -330,50 +382,32 @@ fn add(
     }
 }
 
-/// Modules of a Maven build in a folder (<https://maven.apache.org/guides/mini/guide-multiple-modules.html>) that make
-/// programs, those of its modules included.
-fn build_modules(scan: &Scan<'_>, folder: &str, into: &mut BTreeMap<String, Vec<Evidence>>) {
-    let below = |folder: &str, name: &str| match folder {
-        "" => name.to_owned(),
-        folder => format!("{folder}/{name}"),
+/// Whether the root has a manifest of something that its folders may be parts of. A `package.json` that only brings tools
+/// for those who work on the repository is none.
+fn claims(scan: &Scan<'_>, report: &Report) -> bool {
+    let has_manifest = MANIFESTS
+        .iter()
+        .any(|name| scan.has(name) && *name != "Dockerfile");
+    let has_solution = [".sln", ".slnx"]
+        .iter()
+        .any(|ending| scan.root_with(ending).next().is_some());
+    let only_tools = || {
+        let starts = report.stack.as_ref().is_some_and(|stack| {
+            stack.framework.is_some() || stack.start_command.is_some() || stack.confidence >= 40
+        });
+        let others = MANIFESTS.iter().filter(|name| **name != "package.json");
+        !starts
+            && !others.into_iter().any(|name| scan.has(name))
+            && scan
+                .package()
+                .is_some_and(|package| package.workspaces().is_empty())
     };
-    let mut builds = vec![folder.to_owned()];
-    let mut looked = 0;
-    while let Some(folder) = builds.pop().filter(|_| looked < MAX) {
-        looked += 1;
-        let build = below(&folder, "pom.xml");
-        let Some(pom) = Pom::read(scan, &build) else {
-            continue;
-        };
-        for name in pom.modules.iter().filter_map(|module| clean(module)) {
-            let module = below(&folder, &name);
-            let Some(own) = Pom::read(scan, &format!("{module}/pom.xml")) else {
-                continue;
-            };
-            let inherits = |plugin: &str| {
-                own.packaging != "pom" && pom.plugins.iter().any(|known| known == plugin)
-            };
-            let mut plugins = ["spring-boot-maven-plugin", "quarkus-maven-plugin"].into_iter();
-            if plugins.any(|plugin| own.uses(plugin).is_some() || inherits(plugin)) {
-                let evidence = scan.evidence(&build, &name, "a module that makes a program");
-                add(scan, into, module.clone(), evidence);
-            }
-            if !own.modules.is_empty() {
-                builds.push(module);
-            }
-        }
-    }
+    has_solution || has_manifest && !only_tools()
 }
 
 /// Folders by their names and manifests: `frontend` beside `backend`, `apps/*`, `services/*`, or several folders
 /// with manifests under a root that has none.
-fn folders(scan: &Scan<'_>, into: &mut BTreeMap<String, Vec<Evidence>>) {
-    let root_has_manifest = MANIFESTS
-        .iter()
-        .any(|name| scan.has(name) && *name != "Dockerfile")
-        || [".sln", ".slnx"]
-            .iter()
-            .any(|ending| scan.root_with(ending).next().is_some());
+fn folders(scan: &Scan<'_>, is_claimed: bool, into: &mut BTreeMap<String, Vec<Evidence>>) {
     let (children, grandchildren) = with_manifests(scan);
     let named = children
         .keys()
@@ -382,17 +416,17 @@ fn folders(scan: &Scan<'_>, into: &mut BTreeMap<String, Vec<Evidence>>) {
     let evidence = |path: &str| Evidence::file(path, BY_FOLDER);
     for (folder, path) in children {
         let is_named = NAMES.contains(&folder) || ENDINGS.iter().any(|end| folder.ends_with(end));
-        if (is_named && named > 1) || (!root_has_manifest && !folder.starts_with('.')) {
+        if (is_named && named > 1) || (!is_claimed && !folder.starts_with('.')) {
             add(scan, into, folder.to_owned(), evidence(path));
         }
     }
-    if root_has_manifest && into.len() < 2 {
+    if is_claimed && into.len() < 2 {
         return;
     }
     for (folder, path) in grandchildren {
         let parent = folder.split('/').next().unwrap_or_default();
         let usual = ["apps", "services", "microservices"].contains(&parent);
-        if usual || (!root_has_manifest && parent == "src") {
+        if usual || (!is_claimed && parent == "src") {
             add(scan, into, folder.to_owned(), evidence(path));
         }
     }

@@ -310,7 +310,7 @@ fn is_library(scan: &Scan<'_>, project: &Project) -> bool {
     let has_main = ["Program.cs", "Program.fs", "Program.vb"]
         .iter()
         .any(|name| scan.has(&beside(project, name)));
-    rank(project) == 5
+    !project.is_program
         && !has_main
         && scan
             .line_of("Directory.Build.props", "<OutputType>")
