@@ -23,6 +23,18 @@ pub(crate) fn each<'t>(
         .take(MAX_FILES)
 }
 
+/// Source files with one of the names, near the root first; tests and examples left out. Where an app keeps its settings
+/// is often told by the name alone, so they are looked for deeper than others.
+pub(crate) fn named<'t>(
+    scan: &'t Scan<'_>,
+    names: &'static [&'static str],
+    depth: usize,
+) -> impl Iterator<Item = &'t str> {
+    scan.own_files(depth)
+        .filter(move |path| names.contains(&super::base_name(path)))
+        .take(MAX_FILES)
+}
+
 /// Whether a path is the app's own: not of tests, examples, documentation or tools.
 pub(crate) fn is_own(path: &str) -> bool {
     !is_test(path) && !is_hidden(path)

@@ -7,7 +7,7 @@ use devopser_core::model::report::Evidence;
 
 use super::{MAX, clean};
 use crate::scan::java::{self, Pom};
-use crate::scan::{Scan, base_name};
+use crate::scan::{Scan, base_name, folder_of};
 
 /// Plugins of Maven that make a program of what a module holds.
 const PLUGINS: &[&str] = &["spring-boot-maven-plugin", "quarkus-maven-plugin"];
@@ -103,9 +103,11 @@ pub(super) fn makes_program(scan: &Scan<'_>, folder: &str) -> bool {
     });
     let path = below(folder, "pom.xml");
     let of_maven = Pom::read(scan, &path).is_some_and(|pom| {
+        let build = Pom::read(scan, &below(folder_of(folder), "pom.xml"));
         pom.packaging == "war"
-            || PLUGINS.iter().any(|plugin| pom.uses(plugin).is_some())
             || scan.line_of(&path, "ainClass>").is_some()
+            || PLUGINS.iter().any(|plugin| pom.uses(plugin).is_some())
+            || build.is_some_and(|build| program_of_maven(scan, &build, &pom, folder).is_some())
     });
     let is_known = scripts.iter().any(|script| scan.has(script)) || scan.has(&path);
     !is_known || of_gradle || of_maven || main_class(scan, folder).is_some()
@@ -115,13 +117,25 @@ pub(super) fn makes_program(scan: &Scan<'_>, folder: &str) -> bool {
 fn program_of_maven(scan: &Scan<'_>, build: &Pom, own: &Pom, module: &str) -> Option<Evidence> {
     let named = PLUGINS.iter().find_map(|plugin| own.uses(plugin));
     named.or_else(|| main_class(scan, module)).or_else(|| {
-        // Quarkus brings the main class itself (https://quarkus.io/guides/maven-tooling).
-        let is_there = |known: &String| known == "quarkus-maven-plugin";
-        build.plugins.iter().any(is_there).then(|| {
+        let mut inherited = build.plugins.iter();
+        let inherits = inherited.any(|plugin| PLUGINS.contains(&plugin.as_str()));
+        (inherits && !is_used(scan, build, own)).then(|| {
             let name = base_name(module);
             scan.evidence(&build.path, name, "a module that makes a program")
         })
     })
+}
+
+/// Whether another module of the build depends on it.
+fn is_used(scan: &Scan<'_>, build: &Pom, own: &Pom) -> bool {
+    let folder = folder_of(&build.path);
+    let artifact = format!(":{}", own.artifact);
+    let others = build.modules.iter().filter_map(|module| clean(module));
+    let mut others = others.filter_map(|name| {
+        let pom = Pom::read(scan, &format!("{}/pom.xml", below(folder, &name)))?;
+        (pom.path != own.path).then_some(pom)
+    });
+    others.any(|pom| pom.uses.iter().any(|(known, _)| known.ends_with(&artifact)))
 }
 
 /// The file that holds the main class of a module: one near the top of the packages

@@ -51,8 +51,11 @@ impl Stack for Go {
 
     fn detect(&self, scan: &Scan<'_>) -> Option<Found> {
         let module = GoMod::read(scan, "go.mod");
+        let above = above(scan)
+            .filter(|_| module.is_none() && scan.first(&["main.go", "cmd/main.go"]).is_some());
+        let module = module.or(above);
         let evidence = match &module {
-            Some(_) => Evidence::file("go.mod", "the module file of Go"),
+            Some(module) => Evidence::file(module.path.clone(), "the module file of Go"),
             None => Evidence::file(
                 scan.first(&["go.work"])
                     .or_else(|| scan.first(&["main.go"]))
@@ -110,6 +113,22 @@ impl Stack for Go {
     }
 }
 
+/// The module that a command below its `cmd/` belongs to, with the requirements that the command's own sources import.
+fn above(scan: &Scan<'_>) -> Option<GoMod> {
+    let top = scan.above()?;
+    let paths = scan.ancestors_of("go.mod").into_iter();
+    let mut module = paths
+        .filter(|path| top.has(path))
+        .find_map(|path| GoMod::read(top, &path))?;
+    let sources = code::each(scan, &[".go"], 2).filter_map(|path| scan.text(path));
+    let sources: Vec<_> = sources.collect();
+    module.requires.retain(|(name, _)| {
+        let import = format!("\"{name}");
+        sources.iter().any(|text| text.contains(import.as_str()))
+    });
+    Some(module)
+}
+
 fn framework(module: &GoMod) -> Option<(&'static str, Evidence)> {
     let mut rows = FRAMEWORKS.iter();
     rows.find_map(|(name, id)| Some((*id, module.requires(name)?)))
@@ -129,10 +148,14 @@ fn copied(
     module: Option<&GoMod>,
     into: &mut devopser_core::model::report::Detection,
 ) {
-    let files: Vec<&str> = ["go.mod", "go.sum"]
+    let mut files: Vec<&str> = ["go.mod", "go.sum"]
         .into_iter()
         .filter(|path| scan.has(path))
         .collect();
+    // The module's file lies above: it is there with all the rest.
+    if files.is_empty() && module.is_some() {
+        files.push("go.mod");
+    }
     into.hints.insert("files".to_owned(), files.join(" "));
     if scan.has("go.work")
         || module.is_some_and(|module| {
@@ -208,7 +231,8 @@ fn needs_cgo(module: Option<&GoMod>) -> bool {
 /// (<https://go.dev/doc/toolchain#config>).
 fn pinned(scan: &Scan<'_>, module: Option<&GoMod>) -> Option<Fact<String>> {
     let line = |found: Option<&(String, u32)>, why: &str| {
-        found.map(|(version, line)| (version.clone(), Evidence::line("go.mod", Some(*line), why)))
+        let path = module.map_or("go.mod", |module| &module.path);
+        found.map(|(version, line)| (version.clone(), Evidence::line(path, Some(*line), why)))
     };
     let work = scan.text("go.work").and_then(|text| {
         let (index, version) = text
@@ -373,6 +397,22 @@ fn beego(scan: &Scan<'_>) -> Fact<u16> {
     }
 }
 
+/// Names of the files in which settings have their defaults, however deep they lie.
+const SETTINGS: &[&str] = &[
+    "config.go",
+    "conf.go",
+    "env.go",
+    "flags.go",
+    "options.go",
+    "settings.go",
+    "server.go",
+    "serve.go",
+    "root.go",
+    "init.go",
+    "config.yml",
+    "config.yaml",
+];
+
 fn listens_on(scan: &Scan<'_>, id: Option<&str>) -> Fact<u16> {
     if let Some(found) = port::in_env_example(scan) {
         return found;
@@ -384,6 +424,9 @@ fn listens_on(scan: &Scan<'_>, id: Option<&str>) -> Fact<u16> {
         ["main.go", "server.go", "config.go", "app.go"].contains(&crate::scan::base_name(path))
     };
     if let Some(found) = port::nearest(scan, code::each(scan, &[".go"], 3), is_usual) {
+        return found;
+    }
+    if let Some(found) = port::nearest(scan, code::named(scan, SETTINGS, 5), |_| true) {
         return found;
     }
     let mut sources = code::each(scan, &[".go"], 3);

@@ -149,6 +149,18 @@ fn go(scan: &Scan<'_>, top: &Scan<'_>) -> Option<Above> {
             });
         }
     }
+    if !scan.has("go.mod") {
+        // Go finds the module's file by looking upwards (https://go.dev/ref/mod#main-module).
+        let prefix = scan
+            .ancestors_of("")
+            .into_iter()
+            .find(|prefix| top.has(&format!("{prefix}go.mod")))?;
+        let why = "the module that it is a command of";
+        return Some(Above {
+            evidence: Evidence::file(format!("{prefix}go.mod"), why),
+            prefix,
+        });
+    }
     let text = scan.text("go.mod")?;
     let replaced = text.lines().filter_map(|line| line.split_once("=>"));
     let levels = replaced.map(|(_, to)| levels_up(to.trim())).max()?;
