@@ -114,7 +114,11 @@ pub(crate) fn find(scan: &Scan<'_>, requirements: &Requirements) -> Option<Entry
     });
     let object = sources.iter().find_map(|path| with_object(scan, path));
     object
-        .map(|object| own_program(scan, requirements, &object).unwrap_or(object))
+        .map(|object| {
+            for_servers(scan, &object)
+                .or_else(|| own_program(scan, requirements, &object))
+                .unwrap_or(object)
+        })
         .or_else(|| library_entry(scan, &sources, requirements))
         .or_else(|| plain(scan, &sources))
 }
@@ -158,18 +162,20 @@ fn for_servers(scan: &Scan<'_>, found: &Entry) -> Option<Entry> {
             ..wrapped
         });
     }
-    let path = beside("wsgi.py");
-    let is_made = |object: &String| object.ends_with(')');
-    let is_factory = found.object.as_ref().is_some_and(is_made);
-    if path == found.path || !is_factory || is_asgi(found.framework) {
+    let factory = found.object.as_deref()?.strip_suffix("()")?;
+    if is_asgi(found.framework) {
         return None;
     }
-    let text = scan.text(&path)?;
-    let (line, object) = text.lines().zip(1..).find_map(|(line, number)| {
-        let names = ["application", "app", "server"].into_iter();
-        let mut made = names.filter(|name| gives(line, name));
-        Some((number, made.next()?.to_owned()))
-    })?;
+    let path = beside("wsgi.py");
+    let names = ["application", "app", "server"];
+    let made = (path != found.path)
+        .then(|| {
+            let given = |line: &str| names.into_iter().find(|name| gives(line, name));
+            line_with(scan, &path, |line| given(line).map(str::to_owned))
+                .map(|(line, object)| (path, line, object))
+        })
+        .flatten();
+    let (path, line, object) = made.or_else(|| made_by(scan, factory))?;
     Some(Entry {
         path,
         object: Some(object),
@@ -177,6 +183,41 @@ fn for_servers(scan: &Scan<'_>, found: &Entry) -> Option<Entry> {
         line: Some(line),
         made_in: Some(found.path.clone()),
     })
+}
+
+/// The only source of the root that calls the factory when it is imported, and the name that it gives what comes out.
+fn made_by(scan: &Scan<'_>, factory: &str) -> Option<(String, u32, String)> {
+    let sources = scan.root_with(".py").filter(|path| code::is_own(path));
+    let mut made = sources.take(40).filter_map(|path| {
+        let (line, object) = line_with(scan, path, |line| {
+            let (name, value) = line.split_once('=')?;
+            let called = value.trim_start().split('(').next()?;
+            let is_call = called.rsplit('.').next() == Some(factory) && value.contains('(');
+            let name = name.split(':').next()?.trim_end();
+            let is_name = |name: &str| {
+                !name.is_empty()
+                    && name
+                        .bytes()
+                        .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+            };
+            (is_call && is_name(name)).then(|| name.to_owned())
+        })?;
+        Some((path.to_owned(), line, object))
+    });
+    let (only, more) = (made.next()?, made.next());
+    more.is_none().then_some(only)
+}
+
+/// The first line of a file in which `find` sees a name, with that name.
+fn line_with(
+    scan: &Scan<'_>,
+    path: &str,
+    find: impl Fn(&str) -> Option<String>,
+) -> Option<(u32, String)> {
+    let text = scan.text(path)?;
+    text.lines()
+        .zip(1..)
+        .find_map(|(line, number)| Some((number, find(line)?)))
 }
 
 /// Whether a line of a module assigns or imports the name.

@@ -232,11 +232,19 @@ fn pinned(scan: &Scan<'_>) -> Option<Fact<String>> {
             runtime,
             pipfile,
             at("/project/requires-python", "requires-python"),
-            at("/tool/poetry/dependencies/python", "python ="),
+            at("/tool/poetry/dependencies/python", "python =").map(least_of_caret),
             setup_requires(scan),
         ],
     )
     .or_else(|| super::built_with(scan, "python", "python-version"))
+}
+
+/// `^3.10` as `3.10`: Poetry writes the version that a project is begun with behind the caret
+/// (<https://python-poetry.org/docs/cli/#init>), and what it locks goes with the least one
+/// (<https://python-poetry.org/docs/libraries/#lock-file>), while newer ones may lack what is built for them.
+fn least_of_caret((wanted, evidence): (String, Evidence)) -> (String, Evidence) {
+    let least = wanted.strip_prefix('^').map(str::to_owned);
+    (least.unwrap_or(wanted), evidence)
 }
 
 fn setup_requires(scan: &Scan<'_>) -> Option<(String, Evidence)> {
@@ -254,6 +262,15 @@ fn setup_requires(scan: &Scan<'_>) -> Option<(String, Evidence)> {
         scan.evidence(path, "python_requires", "python_requires"),
     ))
 }
+
+/// Names of the files in which settings have their defaults, however deep they lie.
+const SETTINGS: &[&str] = &[
+    "settings.py",
+    "config.py",
+    "conf.py",
+    "constants.py",
+    "env.py",
+];
 
 fn listens_on(
     scan: &Scan<'_>,
@@ -285,6 +302,11 @@ fn listens_on(
     );
     if id != Some("django")
         && let Some(found) = port::in_sources(scan, &files)
+    {
+        return found;
+    }
+    if id != Some("django")
+        && let Some(found) = port::nearest(scan, code::named(scan, SETTINGS, 4), |_| true)
     {
         return found;
     }
