@@ -1,8 +1,10 @@
 //! Which databases an app needs: the drivers that it depends on, examples of its environment, its settings.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use devopser_core::model::report::{Database, Evidence, Fact};
+use serde_json::Value;
 
 use crate::scan::Scan;
 use crate::scan::go::GoMod;
@@ -23,6 +25,7 @@ pub(crate) const ENV_FILES: &[&str] = &[
     "sample.env",
     "template.env",
     "TEMPLATE.env",
+    ".env.docker",
     ".env",
 ];
 
@@ -42,7 +45,7 @@ impl Needs {
         let Some(text) = scan.text(path) else { return };
         let words: Vec<_> = words
             .iter()
-            .filter(|(word, _)| text.contains(word))
+            .filter(|(word, _)| text.contains(word.split('=').next().unwrap_or(word)))
             .collect();
         if words.is_empty() {
             return;
@@ -52,8 +55,11 @@ impl Needs {
             if trimmed.starts_with('#') || trimmed.starts_with("//") || trimmed.starts_with('*') {
                 continue;
             }
+            // `DB_CONNECTION="mysql"` is what `DB_CONNECTION=mysql` is.
+            let plain = line.replace(['"', '\''], "");
             for (word, database) in &words {
-                if line.contains(word) && !self.found.contains_key(database) {
+                let is_named = line.contains(word) || word.contains('=') && plain.contains(word);
+                if is_named && !self.found.contains_key(database) {
                     self.add(
                         *database,
                         Evidence::line(
@@ -177,6 +183,7 @@ const ENV_WORDS: &[(&str, Database)] = &[
     ("CACHE_DRIVER=redis", Database::Redis),
     ("REDIS_URL", Database::Redis),
     ("REDIS_HOST", Database::Redis),
+    ("CACHE_STORE=redis", Database::Redis),
     ("QUEUE_CONNECTION=redis", Database::Redis),
     ("SESSION_DRIVER=redis", Database::Redis),
 ];
@@ -199,6 +206,7 @@ const NODE: &[(&str, Database)] = &[
     ("@nestjs/mongoose", Database::Mongodb),
     ("mongojs", Database::Mongodb),
     ("@payloadcms/db-mongodb", Database::Mongodb),
+    ("parse-server", Database::Mongodb),
     ("redis", Database::Redis),
     ("ioredis", Database::Redis),
     ("bull", Database::Redis),
@@ -221,8 +229,62 @@ pub(crate) fn of_node(scan: &Scan<'_>, package: &Package) -> Fact<Vec<Database>>
     for path in super::node::prisma::schemas(scan, package) {
         prisma(scan, &path, &mut needs);
     }
+    of_members(scan, package, &mut needs);
     needs.confirm_by_env(scan);
     needs.into_fact()
+}
+
+/// What members of the workspace need: those that a member uses, and all of them where the root itself needs nothing
+/// (<https://docs.npmjs.com/cli/using-npm/workspaces>, <https://pnpm.io/workspaces>).
+fn of_members(scan: &Scan<'_>, package: &Package, needs: &mut Needs) {
+    let top = scan.above().unwrap_or(scan);
+    let is_root = scan.above().is_none();
+    let is_local = |range: &String| {
+        ["workspace:", "*", "file:", "link:"]
+            .iter()
+            .any(|start| range.starts_with(start))
+    };
+    if is_root && !needs.is_empty() || !is_root && !package.dependencies.values().any(is_local) {
+        return;
+    }
+    let members = crate::services::members(top, "package.json").into_iter();
+    let members: Vec<(String, Rc<Value>)> = members
+        .take(64)
+        .filter_map(|folder| {
+            let manifest = top.json(&format!("{folder}/package.json"))?;
+            Some((folder, manifest))
+        })
+        .collect();
+    let mut left = vec![Rc::clone(&package.value)];
+    let mut used = BTreeSet::new();
+    while let Some(package) = left.pop() {
+        let depends = |name: &str| {
+            package
+                .get("dependencies")
+                .is_some_and(|on| on.get(name).is_some())
+        };
+        for (folder, member) in &members {
+            let name = member.get("name").and_then(Value::as_str);
+            if (is_root || name.is_some_and(depends)) && used.insert(folder) {
+                left.push(Rc::clone(member));
+                of_member(top, folder, member, needs);
+            }
+        }
+    }
+}
+
+fn of_member(top: &Scan<'_>, folder: &str, member: &Value, needs: &mut Needs) {
+    let path = format!("{folder}/package.json");
+    let dependencies = member.get("dependencies");
+    for (dep, database) in NODE {
+        if dependencies.is_some_and(|on| on.get(dep).is_some()) {
+            let why = format!("depends on {dep}");
+            needs.add(*database, top.evidence(&path, &format!("\"{dep}\""), why));
+        }
+    }
+    for schema in ["schema.prisma", "prisma/schema.prisma"] {
+        prisma(top, &format!("{folder}/{schema}"), needs);
+    }
 }
 
 /// The `provider` of a Prisma schema's datasource (<https://www.prisma.io/docs/orm/reference/prisma-schema-reference#datasource>).

@@ -95,7 +95,10 @@ fn with_package(scan: &Scan<'_>, package: &Package) -> Option<Found> {
     detection.build_command = commands::build(scan, package, row, &detection, is_static);
     let mut strength = serve(scan, package, row, outcome, &mut detection);
     detection.databases = Some(databases::of_node(scan, package));
-    if row.is_none()
+    // A bundler at the root builds for the members; the one that is started is the app.
+    let is_tool = row.is_some_and(|row| ["vite", "parcel", "webpack"].contains(&row.id))
+        && workspace::started(scan, package).is_some();
+    if (row.is_none() || is_tool)
         && let Some(of_member) = workspace::adopt(scan, package, &mut detection)
     {
         strength = of_member;

@@ -51,7 +51,10 @@ pub(super) fn adopt(scan: &Scan<'_>, package: &Package, into: &mut Detection) ->
         ..moved(scan, &folder, fact)
     });
     into.port = detection.port.map(|fact| moved(scan, &folder, fact));
-    into.databases = detection.databases.map(|fact| moved(scan, &folder, fact));
+    // A member may reach its database through another one.
+    if let Some(fact) = detection.databases.filter(|fact| !fact.value.is_empty()) {
+        into.databases = Some(moved(scan, &folder, fact));
+    }
     into.version = into.version.take().or(detection.version);
     into.hints.insert("member".to_owned(), folder);
     if let Some(runtime) = &mut into.runtime {
@@ -75,16 +78,47 @@ fn moved<T>(scan: &Scan<'_>, folder: &str, mut fact: Fact<T>) -> Fact<T> {
     fact
 }
 
+/// The member that the root's start script calls into.
+pub(super) fn started(scan: &Scan<'_>, package: &Package) -> Option<(String, Evidence)> {
+    called(
+        scan,
+        package,
+        &["start:prod", "start:production", "start", "prod"],
+    )
+}
+
+fn called(scan: &Scan<'_>, package: &Package, scripts: &[&str]) -> Option<(String, Evidence)> {
+    scripts.iter().find_map(|name| {
+        let script = package.script(name)?;
+        let folder = member(scan, script).or_else(|| only_starter(scan, script))?;
+        let why = format!("the {name} script calls into a member");
+        Some((folder, scan.in_package(name, why)))
+    })
+}
+
+/// The only member with a start script, where a script starts those of all members
+/// (<https://turborepo.com/docs/reference/run>, <https://pnpm.io/cli/recursive>).
+fn only_starter(scan: &Scan<'_>, script: &str) -> Option<String> {
+    const ALL: &[&str] = &[
+        "turbo run start",
+        "turbo start",
+        "pnpm -r start",
+        "pnpm -r run start",
+    ];
+    if !ALL.iter().any(|all| script.starts_with(all)) {
+        return None;
+    }
+    let members = services::members(scan, "package.json").into_iter();
+    let mut starters = members.take(MAX_MEMBERS).filter(|folder| {
+        let package = scan.json(&format!("{folder}/package.json"));
+        package.is_some_and(|package| package.pointer("/scripts/start").is_some())
+    });
+    starters.next().filter(|_| starters.next().is_none())
+}
+
 /// The member that the root's scripts call into; else the only one below `apps/`.
 fn app(scan: &Scan<'_>, package: &Package) -> Option<(String, Evidence)> {
-    let scripts = ["start:prod", "start:production", "start", "build"];
-    let called = scripts.iter().find_map(|name| {
-        let folder = member(scan, package.script(name)?)?;
-        Some((
-            folder,
-            scan.in_package(name, format!("the {name} script calls into a member")),
-        ))
-    });
+    let called = started(scan, package).or_else(|| called(scan, package, &["build"]));
     called.or_else(|| {
         let listing = scan.list("apps");
         let manifest =
@@ -102,10 +136,26 @@ fn member(scan: &Scan<'_>, script: &str) -> Option<String> {
         .split([' ', '='])
         .filter(|word| !word.is_empty())
         .collect();
-    words
+    let named = words
         .windows(2)
         .filter(|pair| OPTIONS.contains(&pair[0]))
-        .find_map(|pair| resolve(scan, pair[1]))
+        .find_map(|pair| resolve(scan, pair[1]));
+    named.or_else(|| match words.as_slice() {
+        ["node", .., path] => holder(scan, path),
+        _ => None,
+    })
+}
+
+/// The member that a file lies in.
+fn holder(scan: &Scan<'_>, path: &str) -> Option<String> {
+    let mut folder = folder_of(path.trim_start_matches("./"));
+    while !folder.is_empty() {
+        if scan.has(&format!("{folder}/package.json")) {
+            return Some(folder.to_owned());
+        }
+        folder = folder_of(folder);
+    }
+    None
 }
 
 /// A folder with a `package.json`, or the package of that name.
