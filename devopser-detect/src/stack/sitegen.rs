@@ -83,14 +83,17 @@ impl Stack for SiteGenerator {
         );
         detection.databases = Some(databases::none());
         let documents = ["mkdocs", "mdbook", "jekyll"].contains(&generator.id);
-        found(
-            detection,
-            if documents {
-                Strength::Manifest
-            } else {
-                Strength::Site
-            },
-        )
+        // Beside a program, they are what is written about it.
+        let starts = || {
+            let package = scan.package();
+            package.is_some_and(|package| package.script("start").is_some())
+        };
+        let strength = match documents {
+            true if starts() => Strength::Source,
+            true => Strength::Manifest,
+            false => Strength::Site,
+        };
+        found(detection, strength)
     }
 }
 

@@ -102,6 +102,10 @@ pub(crate) const FRAMEWORKS: &[Framework] = &[
     Framework { dev: &["vite dev", "vinxi dev", "vite"], run_env: HOST, ..full("tanstack-start", &["@tanstack/react-start", "@tanstack/solid-start", "@tanstack/start"], 3000, "vite build", "node .output/server/index.mjs") },
     // https://docs.solidjs.com/solid-start/building-your-application/deployment
     Framework { dev: &["vinxi dev", "solid-start dev", "vite"], run_env: HOST, ..full("solid-start", &["@solidjs/start", "solid-start"], 3000, "vinxi build", "node .output/server/index.mjs") },
+    // https://sapper.svelte.dev/docs#Building
+    Framework { dev: &["sapper dev"], output: Some("__sapper__/export"), ..full("sapper", &["sapper"], 3000, "sapper build", "node __sapper__/build") },
+    // https://xmcp.dev/docs/configuration/transports
+    Framework { dev: &["xmcp dev"], run_env: HOST, ..full("xmcp", &["xmcp"], 3001, "xmcp build", "node dist/http.js") },
     // https://svelte.dev/docs/kit/adapter-node
     Framework { dev: &["vite dev", "vite"], output: Some("build"), ..full("sveltekit", &["@sveltejs/kit"], 3000, "vite build", "node build") },
     // https://qwik.dev/docs/deployments/node/
@@ -156,6 +160,8 @@ pub(crate) const FRAMEWORKS: &[Framework] = &[
     site("vue-cli", &["@vue/cli-service"], "vue-cli-service build", "dist", &["vue-cli-service serve"]),
     // https://docs.expo.dev/distribution/publishing-websites/
     site("expo", &["expo"], "expo export --platform web", "dist", &["expo start", "expo run"]),
+    // https://polymer-library.polymer-project.org/3.0/docs/apps/build-for-production
+    site("polymer", &["polymer-cli"], "polymer build", "build/default", &["polymer serve"]),
     // https://umijs.org/docs/guides/build
     site("umi", &["umi", "@umijs/max"], "umi build", "dist", &["umi dev", "max dev"]),
     // https://github.com/preactjs/preact-cli

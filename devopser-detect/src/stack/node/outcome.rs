@@ -66,6 +66,14 @@ fn by_framework(scan: &Scan<'_>, package: &Package, row: Option<&Framework>) -> 
         "react-router" => spa_mode(scan, "react-router.config", row, evidence),
         "remix" => spa_mode(scan, "vite.config", row, evidence),
         "angular" => angular(scan, package, evidence),
+        // https://sapper.svelte.dev/docs#sapper_export
+        "sapper"
+            if package
+                .script("build")
+                .is_some_and(|script| script.contains("sapper export")) =>
+        {
+            site(scan, package, row, evidence)
+        }
         _ if row.port.is_some() => Outcome::Server { evidence },
         _ => site(scan, package, row, evidence),
     }
@@ -170,6 +178,9 @@ fn output(scan: &Scan<'_>, package: &Package, row: &Framework) -> String {
             .unwrap_or(usual),
         "vitepress" | "vuepress" => documentation(scan, package, row, usual),
         "cra" => flag(&["BUILD_PATH="]).unwrap_or(usual),
+        // https://v1.docusaurus.io/docs/en/publishing
+        "docusaurus" if package.has("docusaurus") => configured(scan, "siteConfig", "projectName")
+            .map_or(usual, |name| format!("build/{name}")),
         "vue-cli" => configured(scan, "vue.config", "outputDir").unwrap_or(usual),
         _ => usual,
     }
