@@ -1,56 +1,22 @@
 //! JVM images: built with the JDK, run on the JRE.
 
+use devopser_core::Result;
 use devopser_core::model::report::Detection;
 
 use super::lines::{Lines, exec, tag};
-use super::{Plan, hint, value};
+use super::{Plan, hint, no_start, value};
 
 /// A server.
-pub(crate) fn server(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines<'_>) {
+pub(crate) fn server(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines<'_>) -> Result<()> {
+    let jar = hint(stack, "jar").ok_or_else(|| {
+        no_start(
+            stack,
+            "it is the parent of modules; deploy the folder of the module that makes the program",
+        )
+    })?;
     let version =
         tag(value(stack.version.as_ref()).unwrap_or_else(|| crate::version::default_line("java")));
-    let manager = value(stack.package_manager.as_ref()).unwrap_or("maven");
-    let build = value(stack.build_command.as_ref()).unwrap_or("mvn -B -DskipTests package");
-    let wrapped = build.starts_with("./");
-    let builder = match (manager, wrapped) {
-        ("maven", false) => format!("maven:3-eclipse-temurin-{version}"),
-        ("gradle", false) => format!("gradle:jdk{version}"),
-        ("sbt", _) => format!("sbtscala/scala-sbt:eclipse-temurin-{version}"),
-        ("lein", _) => "clojure:lein".to_owned(),
-        _ => format!("eclipse-temurin:{version}-jdk"),
-    };
-    lines.stage(&plan.image(&builder), Some("build"));
-    lines.add("WORKDIR /src").add("COPY . .");
-    let cache = match manager {
-        "gradle" => plan.cache("gradle", "/root/.gradle"),
-        _ => plan.cache("maven", "/root/.m2"),
-    };
-    let jar = hint(stack, "jar").unwrap_or("target/*.jar");
-    let chmod = if wrapped {
-        "chmod +x mvnw gradlew 2>/dev/null; "
-    } else {
-        ""
-    };
-    lines.run(&cache, &format!("{chmod}{build}"));
-    let is_jar = jar.ends_with(".jar") || jar.ends_with(".war");
-    let collect = if jar.contains("quarkus-app") {
-        let folder = jar.rsplit_once('/').map_or(jar, |(folder, _)| folder);
-        format!("cp -r {folder}/. /out/")
-    } else if is_jar {
-        // A build leaves jars without dependencies beside the one that runs.
-        format!(
-            "cp \"$(ls -S {jar} | grep -vE -- '-(plain|sources|javadoc|tests)\\.jar$' | head -n 1)\" /out/app.jar"
-        )
-    } else {
-        let folder = jar.split("/bin/").next().unwrap_or(jar);
-        format!("cp -r {folder}/. /out/")
-    };
-    // What the jar's own manifest names beside it.
-    let libraries = hint(stack, "libraries").map_or_else(String::new, |folder| {
-        let name = folder.rsplit('/').next().unwrap_or(folder);
-        format!(" && cp -r {folder} /out/{name}")
-    });
-    lines.add(format!("RUN mkdir -p /out && {collect}{libraries}"));
+    build(stack, plan, &version, jar, lines);
     lines.stage(&plan.image(&format!("eclipse-temurin:{version}-jre")), None);
     let port = plan.port.to_string();
     let mut env = vec![("PORT", port.as_str())];
@@ -71,13 +37,62 @@ pub(crate) fn server(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines<'_>) 
     lines.bash_health(&plan.health_path());
     let start = if jar.contains("quarkus-app") {
         "java -jar quarkus-run.jar".to_owned()
-    } else if is_jar {
+    } else if is_jar(jar) {
         let arguments = hint(stack, "arguments").map(|arguments| format!(" {arguments}"));
         format!("java -jar app.jar{}", arguments.unwrap_or_default())
     } else {
         format!("./bin/{}", jar.rsplit('/').next().unwrap_or("app"))
     };
     lines.command(&exec(&start));
+    Ok(())
+}
+
+fn is_jar(path: &str) -> bool {
+    path.ends_with(".jar") || path.ends_with(".war")
+}
+
+/// The stage that leaves what runs in `/out`.
+fn build(stack: &Detection, plan: &Plan<'_>, version: &str, jar: &str, lines: &mut Lines<'_>) {
+    let manager = value(stack.package_manager.as_ref()).unwrap_or("maven");
+    let build = value(stack.build_command.as_ref()).unwrap_or("mvn -B -DskipTests package");
+    let wrapped = build.starts_with("./");
+    let builder = match (manager, wrapped) {
+        ("maven", false) => format!("maven:3-eclipse-temurin-{version}"),
+        ("gradle", false) => format!("gradle:jdk{version}"),
+        ("sbt", _) => format!("sbtscala/scala-sbt:eclipse-temurin-{version}"),
+        ("lein", _) => "clojure:lein".to_owned(),
+        _ => format!("eclipse-temurin:{version}-jdk"),
+    };
+    lines.stage(&plan.image(&builder), Some("build"));
+    lines.add("WORKDIR /src").add("COPY . .");
+    let cache = match manager {
+        "gradle" => plan.cache("gradle", "/root/.gradle"),
+        _ => plan.cache("maven", "/root/.m2"),
+    };
+    let chmod = if wrapped {
+        "chmod +x mvnw gradlew 2>/dev/null; "
+    } else {
+        ""
+    };
+    lines.run(&cache, &format!("{chmod}{build}"));
+    let collect = if jar.contains("quarkus-app") {
+        let folder = jar.rsplit_once('/').map_or(jar, |(folder, _)| folder);
+        format!("cp -r {folder}/. /out/")
+    } else if is_jar(jar) {
+        // A build leaves jars without dependencies beside the one that runs.
+        format!(
+            "cp \"$(ls -S {jar} | grep -vE -- '-(plain|sources|javadoc|tests)\\.jar$' | head -n 1)\" /out/app.jar"
+        )
+    } else {
+        let folder = jar.split("/bin/").next().unwrap_or(jar);
+        format!("cp -r {folder}/. /out/")
+    };
+    // What the jar's own manifest names beside it.
+    let libraries = hint(stack, "libraries").map_or_else(String::new, |folder| {
+        let name = folder.rsplit('/').next().unwrap_or(folder);
+        format!(" && cp -r {folder} /out/{name}")
+    });
+    lines.add(format!("RUN mkdir -p /out && {collect}{libraries}"));
 }
 
 /// The names under which the frameworks read their port.

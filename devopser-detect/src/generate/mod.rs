@@ -237,7 +237,7 @@ fn dockerfile(stack: &Detection, plan: &Plan<'_>) -> Result<String> {
         ("php", _) => php::server(stack, plan, &mut lines),
         ("ruby", _) if is_static => ruby::site(stack, plan, &mut lines),
         ("ruby", _) => ruby::server(stack, plan, &mut lines)?,
-        ("java", _) => java::server(stack, plan, &mut lines),
+        ("java", _) => java::server(stack, plan, &mut lines)?,
         ("dotnet", _) => others::dotnet(stack, plan, &mut lines)?,
         ("elixir", _) => others::elixir(stack, plan, &mut lines),
         ("static", _) => site::plain(stack, plan, &mut lines),

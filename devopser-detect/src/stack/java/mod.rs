@@ -230,7 +230,12 @@ fn commands(
         ),
         _ => None,
     };
+    // A parent whose modules are several programs, or none, makes nothing itself.
+    let is_parent = jar.ends_with(".pom");
     into.start_command = procfile::process(scan, "web").or_else(|| {
+        if is_parent {
+            return None;
+        }
         let start = if jar.contains("bin/") && !jar.ends_with(".jar") {
             jar.clone()
         } else {
@@ -243,7 +248,9 @@ fn commands(
         into.hints.insert("arguments".to_owned(), arguments.clone());
         fact(format!("{start} {arguments}"), 75, evidence.clone())
     });
-    into.hints.insert("jar".to_owned(), jar);
+    if !is_parent {
+        into.hints.insert("jar".to_owned(), jar);
+    }
     if let Some(release) = procfile::process(scan, "release") {
         into.hints.insert("release".to_owned(), release.value);
     }
