@@ -341,6 +341,9 @@ fn port_of(
             );
         }
     }
+    if let Some(found) = in_program(scan, project) {
+        return found;
+    }
     if !is_web {
         return port::guess(8080, ".NET programs");
     }
@@ -349,6 +352,32 @@ fn port_of(
         Some(_) => port::default(8080, "ASP.NET Core in a container"),
         None => port::guess(8080, "ASP.NET Core apps of an unknown version"),
     }
+}
+
+/// What the program itself tells Kestrel, which goes before the environment's `ASPNETCORE_HTTP_PORTS`
+/// (<https://learn.microsoft.com/aspnet/core/fundamentals/servers/kestrel/endpoints>).
+fn in_program(scan: &Scan<'_>, project: &Project) -> Option<Fact<u16>> {
+    const SIGNS: &[&str] = &[
+        "ListenAnyIP(",
+        "UseUrls(\"http://*:",
+        "UseUrls(\"http://0.0.0.0:",
+        "UseUrls(\"http://+:",
+    ];
+    let own = [".UseKestrel(", ".ConfigureKestrel("];
+    ["Program.cs", "Startup.cs"].iter().find_map(|name| {
+        let path = beside(project, name);
+        let text = scan.text(&path)?;
+        let said = SIGNS.iter().find_map(|sign| {
+            let at = text.find(sign)? + sign.len();
+            let mut digits = text[at..].split(|char: char| !char.is_ascii_digit());
+            let port = digits.next()?.parse().ok()?;
+            let why = format!("listens on {port}");
+            Some(Fact::new(port, 85, scan.evidence(&path, sign, why)))
+        });
+        // Without a number the port comes from options of its own.
+        let guess = || port::guess(8080, "programs that configure Kestrel themselves");
+        said.or_else(|| own.iter().any(|call| text.contains(call)).then(guess))
+    })
 }
 
 fn needs(scan: &Scan<'_>, projects: &[Project]) -> Fact<Vec<Database>> {

@@ -4,7 +4,7 @@ use devopser_core::model::report::{Database, Evidence, Fact};
 
 use super::{Stack, databases, fact, found, port, version};
 use crate::rank::{Found, Strength};
-use crate::scan::{Scan, procfile, versions};
+use crate::scan::{Scan, code, procfile, versions};
 
 /// The Elixir detector.
 #[derive(Debug)]
@@ -130,12 +130,17 @@ fn port_of(scan: &Scan<'_>) -> Fact<u16> {
         "config/prod.exs",
         "config/releases.exs",
         "config/config.exs",
-        "config/dev.exs",
     ] {
         let Some(text) = scan.text(path) else {
             continue;
         };
-        for sign in ["\"PORT\") || \"", "\"PORT\", \"", "\"PORT\", ", "port: "] {
+        for sign in [
+            "\"PORT\", :integer) || ",
+            "\"PORT\") || \"",
+            "\"PORT\", \"",
+            "\"PORT\", ",
+            "port: ",
+        ] {
             let own = text
                 .match_indices(sign)
                 .filter(|(at, _)| sign != "port: " || is_of_http(&text, *at));
@@ -152,6 +157,11 @@ fn port_of(scan: &Scan<'_>) -> Fact<u16> {
     }
     if scan.line_of("mix.exs", "{:phoenix,").is_some() {
         return port::default(4000, "Phoenix");
+    }
+    // Where the processes of an app are started (https://hexdocs.pm/elixir/Application.html).
+    let starts = code::named(scan, &["application.ex"], 3);
+    if let Some(found) = port::nearest(scan, starts, |_| true) {
+        return found;
     }
     port::guess(4000, "Elixir servers")
 }

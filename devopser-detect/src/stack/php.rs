@@ -106,7 +106,7 @@ impl Stack for Php {
         }
         detection.version = pinned(scan, composer.as_deref(), &manifest);
         detection.is_static = Some(Fact::new(false, 90, evidence.clone()));
-        detection.port = Some(port::default(80, "PHP behind a web server"));
+        detection.port = Some(listens_on(&requires));
         detection.databases = Some(needs(
             scan,
             &requires,
@@ -139,6 +139,20 @@ fn manifest(scan: &Scan<'_>, page: Option<&str>) -> String {
     beside
         .filter(|path| !scan.has(NAME) && scan.has(path))
         .unwrap_or_else(|| NAME.to_owned())
+}
+
+/// The web server's port. Servers written in PHP have one of their own, and whether one of them is used is a setting
+/// (<https://laravel.com/docs/octane#server-prerequisites>, <https://docs.roadrunner.dev/docs/http/http>).
+fn listens_on(requires: &Requires<'_>) -> Fact<u16> {
+    let own = [
+        "laravel/octane",
+        "spiral/roadrunner",
+        "spiral/roadrunner-cli",
+    ];
+    if own.iter().any(|name| requires.get(name).is_some()) {
+        return port::guess(80, "apps with a server written in PHP");
+    }
+    port::default(80, "PHP behind a web server")
 }
 
 /// What a `composer.json` requires, and where it is.

@@ -406,6 +406,9 @@ fn program(
         .map(|(_, package, binary, evidence)| (package, binary, evidence))
 }
 
+/// Names of the files in which settings have their defaults, however deep they lie.
+const SETTINGS: &[&str] = &["option.rs", "options.rs", "args.rs", "cli.rs", "config.rs"];
+
 fn listens_on(scan: &Scan<'_>, row: Option<(&str, &str, u16)>) -> Fact<u16> {
     if let Some(found) = port::in_env_example(scan) {
         return found;
@@ -424,7 +427,10 @@ fn listens_on(scan: &Scan<'_>, row: Option<(&str, &str, u16)>) -> Fact<u16> {
     let is_usual = |path: &str| {
         ["main.rs", "config.rs", "server.rs", "settings.rs"].contains(&crate::scan::base_name(path))
     };
-    let in_sources = || port::nearest(scan, code::each(scan, &[".rs"], 4), is_usual);
+    let in_sources = || {
+        port::nearest(scan, code::each(scan, &[".rs"], 4), is_usual)
+            .or_else(|| port::nearest(scan, code::named(scan, SETTINGS, 5), |_| true))
+    };
     let found = port::in_sources(scan, &files).or_else(in_sources);
     found.unwrap_or_else(|| match row {
         // These have a port of their own; the others listen where the program says.

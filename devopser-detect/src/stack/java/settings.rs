@@ -11,7 +11,8 @@ pub(crate) fn listens_on(
     row: Option<(&str, &str, u16)>,
     uses: impl Fn(&str) -> Option<Evidence>,
 ) -> Fact<u16> {
-    if let Some(found) = in_properties(scan).or_else(|| in_yaml(scan)) {
+    let is_spring = row.is_some_and(|row| row.0 == "spring-boot");
+    if let Some(found) = in_properties(scan).or_else(|| in_yaml(scan, is_spring)) {
         return found;
     }
     if reads_sources(row.map(|row| row.0)) {
@@ -95,7 +96,30 @@ fn in_properties(scan: &Scan<'_>) -> Option<Fact<u16>> {
     None
 }
 
-fn in_yaml(scan: &Scan<'_>) -> Option<Fact<u16>> {
+/// Settings that are called otherwise, those of profiles left out: an app may give its own name
+/// (<https://docs.spring.io/spring-boot/reference/features/external-config.html#features.external-config.files>).
+fn renamed(scan: &Scan<'_>) -> Vec<String> {
+    let modules = java::modules(scan);
+    let places = std::iter::once("").chain(modules.iter().map(String::as_str));
+    let folders = places.map(|module| match module {
+        "" => "src/main/resources".to_owned(),
+        module => format!("{module}/src/main/resources"),
+    });
+    let mut found = Vec::new();
+    for folder in folders.filter(|folder| scan.has_folder(folder)) {
+        let listing = scan.list(&folder);
+        let is_settings = |path: &&String| {
+            let is_profile = ["application-", "bootstrap-"]
+                .iter()
+                .any(|start| crate::scan::base_name(path).starts_with(start));
+            !is_profile && (path.ends_with(".yml") || path.ends_with(".yaml"))
+        };
+        found.extend(listing.files.iter().filter(is_settings).take(8).cloned());
+    }
+    found
+}
+
+fn in_yaml(scan: &Scan<'_>, is_spring: bool) -> Option<Fact<u16>> {
     const POINTERS: &[&str] = &[
         "/server/port",
         "/quarkus/http/port",
@@ -108,7 +132,9 @@ fn in_yaml(scan: &Scan<'_>) -> Option<Fact<u16>> {
         "bootstrap.yml",
         "bootstrap.yaml",
     ];
-    settings(scan, &names).into_iter().find_map(|path| {
+    let usual = settings(scan, &names).into_iter();
+    let others = is_spring.then(|| renamed(scan)).into_iter().flatten();
+    usual.chain(others).find_map(|path| {
         let value = scan.yaml(&path)?;
         let found = POINTERS.iter().find_map(|pointer| value.pointer(pointer))?;
         let port = match found.as_u64() {
@@ -160,13 +186,20 @@ const DRIVERS: &[(&str, Database)] = &[
     ("mysql-connector", Database::Mysql),
     ("com.mysql", Database::Mysql),
     ("quarkus-jdbc-mysql", Database::Mysql),
+    ("quarkus-reactive-mysql", Database::Mysql),
     ("mariadb-java-client", Database::Mysql),
+    ("quarkus-jdbc-mariadb", Database::Mysql),
+    ("quarkus-mongodb", Database::Mongodb),
+    ("micronaut-mongo", Database::Mongodb),
+    ("org.litote.kmongo", Database::Mongodb),
     ("org.mariadb", Database::Mysql),
     ("data-mongodb", Database::Mongodb),
     ("mongodb-driver", Database::Mongodb),
     ("data-redis", Database::Redis),
     ("jedis", Database::Redis),
     ("lettuce", Database::Redis),
+    ("quarkus-redis", Database::Redis),
+    ("redisson", Database::Redis),
 ];
 
 /// The databases whose drivers the build uses.

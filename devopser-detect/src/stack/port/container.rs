@@ -220,32 +220,46 @@ const IMAGES: &[&str] = &[
 /// The container's side of `docker run -p` in the README
 /// (<https://docs.docker.com/reference/cli/docker/container/run/#publish>), where every such line says the same.
 pub(crate) fn in_readme(scan: &Scan<'_>) -> Option<Fact<u16>> {
-    let path = scan.first(&[
+    in_commands(scan, readme(scan))
+}
+
+/// The same in the scripts of `package.json` and the Makefile, which may be out of date more easily.
+pub(crate) fn in_scripts_of_developers(scan: &Scan<'_>) -> Option<Fact<u16>> {
+    in_commands(scan, ["package.json", "Makefile"])
+}
+
+fn readme<'p>(scan: &Scan<'_>) -> Option<&'p str> {
+    scan.first(&[
         "README.md",
         "readme.md",
         "Readme.md",
         ".github/README.md",
         "docs/README.md",
-    ])?;
-    let text = scan.text(path)?;
-    if !text.contains("docker run") {
-        return None;
-    }
+    ])
+}
+
+fn in_commands<'p>(scan: &Scan<'_>, paths: impl IntoIterator<Item = &'p str>) -> Option<Fact<u16>> {
     let mut ports = BTreeSet::new();
-    let mut rest: &str = &text;
-    while let Some(at) = rest.find("docker run") {
-        let (line, after) = rest[at..].split_at(command_length(&rest[at..]));
-        rest = after;
-        let joined = line.replace("\\\r\n", " ").replace("\\\n", " ");
-        let command = joined.trim_end_matches('\r');
-        if IMAGES.iter().any(|image| command.contains(image)) {
-            continue;
+    let mut evidence = None;
+    for path in paths {
+        let text = scan.text(path).unwrap_or_default();
+        let mut rest: &str = &text;
+        while let Some(at) = rest.find("docker run") {
+            let (line, after) = rest[at..].split_at(command_length(&rest[at..]));
+            rest = after;
+            let joined = line.replace("\\\r\n", " ").replace("\\\n", " ");
+            let command = joined.trim_end_matches('\r');
+            if IMAGES.iter().any(|image| command.contains(image)) {
+                continue;
+            }
+            ports.extend(published(command));
+            evidence.get_or_insert_with(|| {
+                let why = format!("the docker run line of {path} publishes it");
+                scan.evidence(path, "docker run", why)
+            });
         }
-        ports.extend(published(command));
     }
-    let line = line_of(&text, "docker run");
-    let evidence = Evidence::line(path, line, "the docker run line of the README publishes it");
-    only(&ports, 70, Some(evidence))
+    only(&ports, 70, evidence)
 }
 
 /// How long a command is with the lines that it is continued on.

@@ -48,7 +48,7 @@ const OTHERS: &[u16] = &[
 /// Weighs the port of a detection against what surrounds the app.
 ///
 /// The file of a platform and the script that the image starts with go before what the sources say. Manifests
-/// and the README go before a framework's default. A README that contradicts the sources leaves no answer.
+/// and the README go before a framework's default. A command of the README that contradicts the sources leaves no answer.
 pub(crate) fn settle(scan: &Scan<'_>, into: &mut Detection) {
     let is_static = into.is_static.as_ref().is_some_and(|fact| fact.value);
     let Some(port) = into
@@ -61,7 +61,10 @@ pub(crate) fn settle(scan: &Scan<'_>, into: &mut Detection) {
     if let Some(found) = platform::port(scan).or_else(|| container::in_scripts(scan)) {
         *port = found;
     } else if port.confidence <= DEFAULT {
-        if let Some(found) = container::in_manifests(scan).or_else(|| container::in_readme(scan)) {
+        let found = container::in_manifests(scan)
+            .or_else(|| container::in_readme(scan))
+            .or_else(|| container::in_scripts_of_developers(scan));
+        if let Some(found) = found {
             *port = found;
         }
     } else if let Some(other) = container::in_readme(scan)
@@ -81,7 +84,7 @@ pub(crate) fn settle(scan: &Scan<'_>, into: &mut Detection) {
 
 static IN_COMMAND: LazyLock<Option<Patterns>> = LazyLock::new(|| {
     Patterns::new(&[
-        r#"(?:--port[= ]|--server\.port[= ]|(?:^|\s)-p[= ]?|(?:--bind|-b|--http|--http-socket|--listen)[= ]["']?(?:\[[0-9a-f:]*\]|[\w.]*):|\bPORT=|0\.0\.0\.0:|127\.0\.0\.1:|localhost:|\$\{PORT:-)(\d{2,5})\b"#,
+        r#"(?:--port[= ]|--server\.port[= ]|(?:^|\s)-p[= ]?|(?:--bind|-b|--http|--http-socket|--listen)[= ]["']?(?:\[[0-9a-f:]*\]|[\w.]*):|\bPORT=|0\.0\.0\.0:|127\.0\.0\.1:|localhost:|\$\{\w{0,30}PORT:-)(\d{2,5})\b"#,
     ])
 });
 
@@ -98,6 +101,18 @@ fn sound(digits: &str) -> Option<u16> {
         .filter(|port| *port == 80 || *port == 443 || *port >= 1000)
 }
 
+/// Names of the variables that say where an app listens: what platforms and apps call it, and what Rocket
+/// (<https://rocket.rs/guide/v0.5/configuration/#environment-variables>) and Nitro
+/// (<https://nitro.build/deploy/runtimes/node#environment-variables>) read.
+const NAMES: &[&str] = &[
+    "PORT",
+    "APP_PORT",
+    "SERVER_PORT",
+    "HTTP_PORT",
+    "ROCKET_PORT",
+    "NITRO_PORT",
+];
+
 /// `PORT=` in the examples of the environment.
 pub(crate) fn in_env_example(scan: &Scan<'_>) -> Option<Fact<u16>> {
     for path in super::databases::ENV_FILES {
@@ -109,7 +124,7 @@ pub(crate) fn in_env_example(scan: &Scan<'_>) -> Option<Fact<u16>> {
             else {
                 continue;
             };
-            if ["PORT", "APP_PORT", "SERVER_PORT", "HTTP_PORT"].contains(&name.trim()) {
+            if NAMES.contains(&name.trim()) {
                 let port = sound(
                     value
                         .trim()

@@ -13,6 +13,17 @@ const TOLD: &[&str] = &[
     "express", "koa", "fastify", "hapi", "restify", "polka", "elysia", "feathers", "nest",
 ];
 
+/// Names of the files in which settings have their defaults, however deep they lie.
+const SETTINGS: &[&str] = &[
+    "Settings.ts",
+    "app.config.ts",
+    "config.js",
+    "config.ts",
+    "env.js",
+    "env.ts",
+    "settings.ts",
+];
+
 /// Names of the files in which servers listen.
 fn is_usual(path: &str) -> bool {
     ["server.", "index.", "app.", "main.", "www", "config."]
@@ -61,7 +72,9 @@ pub(crate) fn of_node(
         // A folder with a package of its own is another program, what is served to browsers is none, and the settings of a
         // bundler are for its development server.
         let is_of_it = |path: &&str| {
-            if base_name(path).contains(".config.") {
+            let is_bundler =
+                !path.contains('/') || path.contains("vite.") || path.contains("webpack.");
+            if is_bundler && base_name(path).contains(".config.") {
                 return false;
             }
             let own = |(folder, _): (&str, &str)| !scan.has(&format!("{folder}/package.json"));
@@ -69,7 +82,8 @@ pub(crate) fn of_node(
                 && (is_usual(path) || !path.contains("public/") && !path.contains("static/"))
         };
         let files = code::each(scan, &endings, 2).filter(is_of_it);
-        if let Some(fact) = nearest(scan, files, is_usual) {
+        let settings = || nearest(scan, code::named(scan, SETTINGS, 4), |_| true);
+        if let Some(fact) = nearest(scan, files, is_usual).or_else(settings) {
             return fact;
         }
     }

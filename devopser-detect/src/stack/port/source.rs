@@ -20,6 +20,7 @@ const OF_ENVIRONMENT: &[&str] = &[
     r#"env:"(?:\w+_)?PORT\b[\w ",=:]{0,60}?[dD]efault[=:]"?(\d{2,5})"#,
     r#"env\s*=\s*"(?:\w+_)?PORT"[\w\s=,"]{0,60}?default_value(?:_t)?\s*=\s*"?(\d{2,5})\b"#,
     r#"\bdefault:\s*["']?(\d{2,5})["']?,[\w\s:'",]{0,60}?\benv:\s*["']PORT["']"#,
+    r#"\bPORT["']?:\s*\w+(?:\.[\w.()]{0,80}?default\(|\(\{\s*default:)\s*["']?(\d{2,5})\b"#,
 ];
 
 /// Other ways to say where a server listens.
@@ -28,10 +29,13 @@ const OTHERWISE: &[&str] = &[
     r#"ListenAndServe(?:TLS)?\(\s*"[\w.]*:(\d{2,5})""#,
     r#"\.(?:Run|Start|Listen)\(\s*"[\w.]*:(\d{2,5})""#,
     r#"(?i:\bport)["']?\s*(?::|=|:=)\s*(?:int\s*=\s*)?["']?:?(\d{2,5})\b"#,
-    r#"(?i:default_?port|http_?port|server_?port|listen_?port|app_?port|api_?port|PORT)["']?\s*(?::|=|:=)\s*(?:int\s*=\s*)?["']?:?(\d{2,5})\b"#,
+    r#"(?:(?i:default_?port|http_?port|server_?port|listen_?port|app_?port|api_?port|web_?port|backend_?port)|PORT)["']?\s*(?::|=|:=)\s*(?:int\s*=\s*)?["']?:?(\d{2,5})\b"#,
     r#"\bport\(\s*(\d{2,5})\s*\)"#,
     r#"long:"(?:listen|port)"[\w :".,'-]{0,120}?default:"(\d{2,5})""#,
     r#"InetSocketAddress\(\s*(?:"[\w.]*"\s*,\s*)?(\d{2,5})\s*\)"#,
+    r#"(?:getenv|environ\.get)\(\s*["']\w{1,30}_PORT["']\s*,\s*["']?(\d{2,5})\b"#,
+    r#"(?:Port|PORT)["']?:\s*\w+\.[\w.()]{0,80}?default\(\s*["']?(\d{2,5})\b"#,
+    r#"Name:\s*"(?:server-|http-|listen-)?(?:addr|address|port|listen)",[\w\s:.,(){}"'&/-]{0,240}?Value:\s*"?[\w.]*:?(\d{2,5})\b"#,
     r#"["']port["']\s*,\s*(?:["']p["']\s*,\s*)?["']?:?(\d{2,5})\b"#,
     r#"\b(?:HTTP|Http|Server|Listen|Web|API)?Port\s+\w+\s+`[\w :"=,-]{0,60}?default[:=]"?:?(\d{2,5})\b"#,
     r#"["'](?:port|p)["']\s*,\s*\{[\w\s:'",.()-]{0,160}?\bdefault:\s*(\d{2,5})\b"#,
@@ -68,14 +72,20 @@ const ASIDE: &[&str] = &[
     "jaeger",
     "inspector",
     "livereload",
+    "minport",
+    "min_port",
+    "maxport",
+    "max_port",
 ];
 
 /// The port that source files name: in each file what stands beside `PORT` goes before other numbers.
 pub(crate) fn in_sources(scan: &Scan<'_>, paths: &[&str]) -> Option<Fact<u16>> {
-    paths.iter().find_map(|path| in_source(scan, path))
+    let mut found = paths.iter().filter_map(|path| in_source(scan, path));
+    found.next().map(|(fact, _)| fact)
 }
 
-/// The port that sources name: those with a usual name first, the nearest before the others, then the rest. What lies
+/// The port that sources name: those with a usual name first, the nearest before the others, then the rest. Among those
+/// with a usual name, what stands beside the environment's `PORT` goes before other numbers. What lies
 /// deeper is only listed where nothing nearer names one.
 pub(crate) fn nearest<'t>(
     scan: &Scan<'_>,
@@ -83,17 +93,22 @@ pub(crate) fn nearest<'t>(
     is_usual: impl Fn(&str) -> bool,
 ) -> Option<Fact<u16>> {
     let mut rest = Vec::new();
+    let mut other = None;
     for path in sources {
         if !is_usual(path) {
             rest.push(path);
-        } else if let Some(found) = in_source(scan, path) {
-            return Some(found);
+        } else if let Some((found, of_environment)) = in_source(scan, path) {
+            if of_environment {
+                return Some(found);
+            }
+            other.get_or_insert(found);
         }
     }
-    in_sources(scan, &rest)
+    other.or_else(|| in_sources(scan, &rest))
 }
 
-fn in_source(scan: &Scan<'_>, path: &str) -> Option<Fact<u16>> {
+/// The port, and whether it stands beside the environment's `PORT`.
+fn in_source(scan: &Scan<'_>, path: &str) -> Option<(Fact<u16>, bool)> {
     let text = scan.text(path)?;
     let mut other = None;
     for number in numbers(text.as_bytes()).take(MAX_NUMBERS) {
@@ -111,17 +126,17 @@ fn in_source(scan: &Scan<'_>, path: &str) -> Option<Fact<u16>> {
         else {
             continue;
         };
-        if is_aside(&text, start) {
+        if is_aside(&text, start) || is_redirect(&text, port) || is_for_one(&text, start) {
             continue;
         }
         let evidence = Evidence::line(path, line_at(&text, start), format!("listens on {port}"));
         let fact = Fact::new(port, 80, evidence);
         if found.which < OF_ENVIRONMENT.len() {
-            return Some(fact);
+            return Some((fact, true));
         }
         other.get_or_insert(fact);
     }
-    other
+    Some((other?, false))
 }
 
 /// Words of which one stands before every number that the patterns find, unless a colon does.
@@ -176,13 +191,27 @@ fn is_near(before: &[u8]) -> bool {
     text.ends_with(b":") || words.any(|word| memchr::memmem::find(&text, word.as_bytes()).is_some())
 }
 
+/// Whether it is the side of plain HTTP of a server that speaks HTTPS itself: that one only leads to the other.
+fn is_redirect(text: &str, port: u16) -> bool {
+    port == 80 && text.contains(":443\"")
+}
+
+/// Whether the address before it in the same call is the machine's own: that server is for those who develop.
+fn is_for_one(text: &str, at: usize) -> bool {
+    let call = text[..at].rfind('(').map_or(at, |open| open + 1);
+    let before = text.get(call..at).unwrap_or_default();
+    before.ends_with("port=") && before.contains("host=\"127.0.0.1\"")
+}
+
 /// Whether the number stands in a comment or belongs to something else.
 fn is_aside(text: &str, at: usize) -> bool {
     let start = text[..at].rfind('\n').map_or(0, |at| at + 1);
     let before = &text[start..at];
     let line = before.trim_start();
     // An attribute of Rust is no comment.
-    let is_comment = ["//", "#", "*"].iter().any(|mark| line.starts_with(mark));
+    let is_comment = ["//", "#", "*", ">>>"]
+        .iter()
+        .any(|mark| line.starts_with(mark));
     if is_comment && !line.starts_with("#[") {
         return true;
     }
@@ -194,7 +223,17 @@ fn is_aside(text: &str, at: usize) -> bool {
         .to_ascii_lowercase();
     // `debug=True, port=5001` is one server's.
     let argument = near.rsplit(',').next().unwrap_or_default();
-    argument.contains("debug") || ASIDE.iter().any(|word| near.contains(word))
+    let is_aside = |text: &str| ASIDE.iter().any(|word| text.contains(word));
+    argument.contains("debug") || is_aside(&near) || is_aside(&owner(&text[..start]))
+}
+
+/// The name of the type in which a field stands: `Debug` of `type Debug struct {`.
+fn owner(before: &str) -> String {
+    let block = before.rfind("\ntype ").map_or("", |at| &before[at..]);
+    let line = block.trim_start().lines().next().unwrap_or_default();
+    let is_open = line.contains(" struct") && !block.contains("\n}");
+    let owner = if is_open { line } else { "" };
+    owner.to_ascii_lowercase().replace("debug", "inspector")
 }
 
 #[cfg(test)]
