@@ -30,7 +30,7 @@ pub(crate) fn named<'t>(
     names: &'static [&'static str],
     depth: usize,
 ) -> impl Iterator<Item = &'t str> {
-    scan.own_files(depth)
+    scan.own_files_near(depth)
         .filter(move |path| names.contains(&super::base_name(path)))
         .take(MAX_FILES)
 }

@@ -79,6 +79,9 @@ impl Signs {
     }
 }
 
+/// How many folders are many to [`Scan::own_files_near`].
+const MAX_BROAD: usize = 160;
+
 /// A path's length as one of 64 bits.
 const fn length_of(path: &str) -> u64 {
     1 << (path.len() & 63)
@@ -101,6 +104,22 @@ impl Scan<'_> {
     /// The same without those in folders of tests, examples, documentation and tools, which are not entered.
     pub(crate) fn own_files(&self, depth: usize) -> impl Iterator<Item = &str> {
         let levels = (0..=depth.min(MAX_DEPTH)).flat_map(|depth| self.own_level(depth));
+        levels.flat_map(|listing| listing.files.iter().map(String::as_str))
+    }
+
+    /// The same as deep as a level has few folders: what lies below many is not worth listing them all.
+    pub(crate) fn own_files_near(&self, depth: usize) -> impl Iterator<Item = &str> {
+        let is_near = |depth: &usize| {
+            let Some(above) = depth.checked_sub(1) else {
+                return true;
+            };
+            let is_known = |level: &OnceCell<_>| level.get().is_some();
+            let levels = &self.search.own_levels;
+            let below = || self.own_level(above).iter().map(|of| of.folders.len());
+            levels.get(*depth).is_some_and(is_known) || below().sum::<usize>() <= MAX_BROAD
+        };
+        let levels = (0..=depth.min(MAX_DEPTH)).take_while(is_near);
+        let levels = levels.flat_map(|depth| self.own_level(depth));
         levels.flat_map(|listing| listing.files.iter().map(String::as_str))
     }
 

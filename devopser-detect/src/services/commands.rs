@@ -34,9 +34,14 @@ pub(super) fn find(scan: &Scan<'_>) -> Vec<(String, Evidence)> {
         Some((folder.clone(), scan.evidence(&path, sign, why)))
     });
     let own = scan.folders(1).filter_map(|folder| {
-        let path = format!("{folder}/cmd/main.go");
-        let evidence = Evidence::file(path.clone(), "a program with a folder of its own");
-        scan.has(&path).then(|| (folder.to_owned(), evidence))
+        let commands = scan.list(&format!("{folder}/cmd"));
+        let mut sources = commands.files.iter().filter(|path| path.ends_with(".go"));
+        let main = sources.find(|path| {
+            let text = scan.text(path);
+            text.is_some_and(|text| text.contains("func main()"))
+        })?;
+        let why = "a program with a folder of its own";
+        Some((folder.to_owned(), scan.evidence(main, "func main()", why)))
     });
     let found: Vec<(String, Evidence)> = commands.chain(own).take(super::MAX).collect();
     if found.len() < 2 { Vec::new() } else { found }

@@ -1,6 +1,6 @@
 //! Services by the names of their folders and the manifests in them, where nothing names the services.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use devopser_core::model::report::{Evidence, Report};
 
@@ -28,6 +28,16 @@ const NAMES: &[&str] = &[
     "worker",
 ];
 
+/// Files that an app has in its folders as well.
+const PARTS: &[&str] = &[
+    "index.html",
+    "index.php",
+    "main.py",
+    "app.py",
+    "main.go",
+    "setup.py",
+];
+
 /// Endings of folder names that say the same.
 const ENDINGS: &[&str] = &[
     "-service",
@@ -39,8 +49,8 @@ const ENDINGS: &[&str] = &[
     "-backend",
 ];
 
-/// Whether the root has a manifest of something that its folders may be parts of. A `package.json` that only brings tools
-/// for those who work on the repository is none.
+/// Whether the root has a manifest of something that its folders may be parts of. One that only brings tools for those who
+/// work on the repository is none: nothing comes out of it.
 pub(super) fn claims(scan: &Scan<'_>, report: &Report) -> bool {
     let has_manifest = MANIFESTS
         .iter()
@@ -52,12 +62,8 @@ pub(super) fn claims(scan: &Scan<'_>, report: &Report) -> bool {
         let starts = report.stack.as_ref().is_some_and(|stack| {
             stack.framework.is_some() || stack.start_command.is_some() || stack.confidence >= 40
         });
-        let others = MANIFESTS.iter().filter(|name| **name != "package.json");
-        !starts
-            && !others.into_iter().any(|name| scan.has(name))
-            && scan
-                .package()
-                .is_some_and(|package| package.workspaces().is_empty())
+        let package = scan.package();
+        !starts && package.is_none_or(|package| package.workspaces().is_empty())
     };
     has_solution || has_manifest && !only_tools()
 }
@@ -69,7 +75,7 @@ pub(super) fn find(scan: &Scan<'_>, is_claimed: bool, into: &mut BTreeMap<String
     let is_named =
         |folder: &str| NAMES.contains(&folder) || ENDINGS.iter().any(|end| folder.ends_with(end));
     let named = children.keys().filter(|folder| is_named(folder)).count();
-    let is_flat = !children.is_empty();
+    let met: BTreeSet<&str> = children.keys().copied().collect();
     let evidence = |path: &str| Evidence::file(path, BY_FOLDER);
     for (folder, path) in children {
         if (is_named(folder) && named > 1) || (!is_claimed && !folder.starts_with('.')) {
@@ -82,8 +88,9 @@ pub(super) fn find(scan: &Scan<'_>, is_claimed: bool, into: &mut BTreeMap<String
     for (folder, path) in grandchildren {
         let parent = folder.split('/').next().unwrap_or_default();
         let usual = ["apps", "services", "microservices"].contains(&parent);
-        // Where neither the root nor its folders are anything, those below are.
-        if usual || !is_claimed && (parent == "src" || !is_flat) {
+        // Where neither the root nor the folder above is anything, it stands for itself.
+        let stands = parent == "src" || !met.contains(parent) && !PARTS.contains(&base_name(path));
+        if usual || !is_claimed && stands && !into.contains_key(parent) {
             add(scan, into, folder.to_owned(), evidence(path));
         }
     }
@@ -99,14 +106,10 @@ fn with_manifests<'t>(
         if folder.is_empty() || !(MANIFESTS.contains(&name) || name.ends_with(".csproj")) {
             continue;
         }
-        match folder.split_once('/') {
-            None => {
-                children.entry(folder).or_insert(path);
-            }
-            Some((_, rest)) if !rest.contains('/') => {
-                grandchildren.entry(folder).or_insert(path);
-            }
-            Some(_) => {}
+        match folder.matches('/').count() {
+            0 => _ = children.entry(folder).or_insert(path),
+            1 => _ = grandchildren.entry(folder).or_insert(path),
+            _ => {}
         }
     }
     (children, grandchildren)

@@ -141,7 +141,7 @@ fn is_used(scan: &Scan<'_>, build: &Pom, own: &Pom) -> bool {
 /// The file that holds the main class of a module: one near the top of the packages
 /// (<https://docs.spring.io/spring-boot/reference/using/structuring-your-code.html>). Where only names are known, the
 /// name tells.
-fn main_class(scan: &Scan<'_>, module: &str) -> Option<Evidence> {
+pub(crate) fn main_class(scan: &Scan<'_>, module: &str) -> Option<Evidence> {
     const MAINS: &[&str] = &[
         "void main(",
         "fun main(",

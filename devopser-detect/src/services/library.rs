@@ -1,8 +1,9 @@
 //! What of a monorepo is no service: libraries, tools, and apps that run elsewhere.
 
 use devopser_core::model::report::Detection;
+use serde_json::Value;
 
-use super::{MANIFESTS, jvm};
+use super::{MANIFESTS, MAX, jvm, members};
 use crate::scan::Scan;
 use crate::scan::node::Package;
 use crate::stack::node;
@@ -29,7 +30,8 @@ pub(super) fn may_run(scan: &Scan<'_>) -> bool {
 /// Whether a detection is something that runs or is served, not a library.
 pub(super) fn is_app(detection: &Detection) -> bool {
     let is_static = detection.is_static.as_ref().is_some_and(|fact| fact.value);
-    let served = is_static && (detection.framework.is_some() || detection.detector != "node");
+    let is_built = detection.framework.is_some() || detection.output_dir.is_some();
+    let served = is_static && (is_built || detection.detector != "node");
     let started = detection.start_command.is_some() && !is_static;
     (served || started) && detection.confidence >= 40
 }
@@ -71,15 +73,42 @@ fn is_package_of_others(scan: &Scan<'_>, package: &Package, detection: &Detectio
         && !is_reloaded(package)
         && !scan.has("Procfile");
     is_bundle(scan, package, detection)
+        || is_plugin(scan, package)
         || is_elsewhere(scan, package)
         || (only_main && detection.detector == "node")
+        || detection.framework.is_none() && is_of_others(scan, package)
+}
+
+/// Whether its framework is one that whoever installs it brings along
+/// (<https://docs.npmjs.com/cli/configuring-npm/package-json#peerdependencies>).
+fn is_plugin(scan: &Scan<'_>, package: &Package) -> bool {
+    let row = node::frameworks::choose(scan, package).map(|(row, _)| row);
+    let peers = package.value.get("peerDependencies");
+    row.zip(peers)
+        .is_some_and(|(row, peers)| row.deps.iter().any(|dep| peers.get(dep).is_some()))
+}
+
+/// Whether another member of the workspace depends on it.
+fn is_of_others(scan: &Scan<'_>, package: &Package) -> bool {
+    let name = package.value.get("name").and_then(Value::as_str);
+    let (Some(name), Some(top)) = (name, scan.above()) else {
+        return false;
+    };
+    let members = members(top, "package.json").into_iter().take(MAX);
+    let mut manifests = members.filter_map(|folder| top.json(&format!("{folder}/package.json")));
+    manifests.any(|manifest| {
+        ["dependencies", "devDependencies"]
+            .iter()
+            .any(|kind| manifest.get(kind).is_some_and(|on| on.get(name).is_some()))
+    })
 }
 
 /// Whether a bundler builds it for other packages (<https://vite.dev/guide/build#library-mode>): it has no page, or says
 /// what others import (<https://nodejs.org/api/packages.html#package-entry-points>).
 fn is_bundle(scan: &Scan<'_>, package: &Package, detection: &Detection) -> bool {
     let framework = detection.framework.as_ref();
-    let bundled = framework.is_some_and(|fact| ["vite", "parcel"].contains(&fact.value.as_str()));
+    let bundled =
+        framework.is_some_and(|fact| ["vite", "parcel", "rsbuild"].contains(&fact.value.as_str()));
     let pages = ["index.html", "src/index.html", "public/index.html"];
     let told = ["exports", "module", "types"];
     bundled

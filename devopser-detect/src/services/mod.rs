@@ -10,6 +10,7 @@ mod skaffold;
 mod solution;
 mod workspaces;
 
+pub(crate) use jvm::main_class;
 pub(crate) use workspaces::{Listed, expand, matches as fits, members};
 
 use std::collections::BTreeMap;

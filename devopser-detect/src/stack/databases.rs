@@ -244,7 +244,14 @@ fn of_members(scan: &Scan<'_>, package: &Package, needs: &mut Needs) {
             .iter()
             .any(|start| range.starts_with(start))
     };
-    if is_root && !needs.is_empty() || !is_root && !package.dependencies.values().any(is_local) {
+    // A root that starts nothing needs nothing; its members answer for themselves.
+    let starts = || {
+        let mut scripts = ["start", "start:prod", "prod"].iter();
+        scripts.any(|name| package.script(name).is_some())
+    };
+    if is_root && (!needs.is_empty() || !starts())
+        || !is_root && !package.dependencies.values().any(is_local)
+    {
         return;
     }
     let members = crate::services::members(top, "package.json").into_iter();

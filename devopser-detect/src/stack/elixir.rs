@@ -24,7 +24,7 @@ impl Stack for Elixir {
             "elixir_buildpack.config",
             "runtime.exs",
             "config.exs",
-            "dev.exs",
+            "application.ex",
             "prod.exs",
         ]
     }

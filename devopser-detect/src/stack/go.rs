@@ -51,9 +51,7 @@ impl Stack for Go {
 
     fn detect(&self, scan: &Scan<'_>) -> Option<Found> {
         let module = GoMod::read(scan, "go.mod");
-        let above = above(scan)
-            .filter(|_| module.is_none() && scan.first(&["main.go", "cmd/main.go"]).is_some());
-        let module = module.or(above);
+        let module = module.or_else(|| above(scan));
         let evidence = match &module {
             Some(module) => Evidence::file(module.path.clone(), "the module file of Go"),
             None => Evidence::file(
@@ -116,6 +114,7 @@ impl Stack for Go {
 /// The module that a command below its `cmd/` belongs to, with the requirements that the command's own sources import.
 fn above(scan: &Scan<'_>) -> Option<GoMod> {
     let top = scan.above()?;
+    code::each(scan, &[".go"], 1).next()?;
     let paths = scan.ancestors_of("go.mod").into_iter();
     let mut module = paths
         .filter(|path| top.has(path))
@@ -411,6 +410,8 @@ const SETTINGS: &[&str] = &[
     "init.go",
     "config.yml",
     "config.yaml",
+    "config.sample.yaml",
+    "config.example.yaml",
 ];
 
 fn listens_on(scan: &Scan<'_>, id: Option<&str>) -> Fact<u16> {

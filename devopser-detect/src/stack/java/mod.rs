@@ -328,7 +328,11 @@ fn maven(
     let module = modules()
         .filter(|module| module.packaging != "pom")
         .find(runs)
-        .or_else(|| modules().find(|module| module.packaging == "war"));
+        .or_else(|| modules().find(|module| module.packaging == "war"))
+        .or_else(|| {
+            let folder = |module: &Pom| crate::scan::folder_of(&module.path).to_owned();
+            modules().find(|module| crate::services::main_class(scan, &folder(module)).is_some())
+        });
     let own = if pom.modules.is_empty() {
         Some(pom)
     } else {

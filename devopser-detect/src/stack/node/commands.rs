@@ -318,8 +318,12 @@ fn entry(scan: &Scan<'_>, package: &Package) -> Option<Fact<String>> {
             format!("{main}.js"),
             format!("{main}/index.js"),
         ];
+        let is_reloaded = |path: &str| {
+            let mut scripts = package.scripts.values();
+            scripts.any(|script| is_development(script, None) && script.contains(path))
+        };
         if let Some(path) = with_ending.iter().find(|path| scan.has(path))
-            && (is_program(scan, path) || package.scripts.is_empty())
+            && (is_program(scan, path) || package.scripts.is_empty() || is_reloaded(path))
         {
             return fact(
                 format!("node {path}"),

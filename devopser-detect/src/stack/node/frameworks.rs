@@ -172,6 +172,8 @@ pub(crate) const FRAMEWORKS: &[Framework] = &[
     site("sanity", &["sanity", "@sanity/cli", "@sanity/base"], "sanity build", "dist", &["sanity start", "sanity dev"]),
     // https://expressjs.com, https://fastify.dev, … servers are looked for before bundlers only where one is started: see `choose`.
     site("parcel", &["parcel", "parcel-bundler"], "parcel build src/index.html", "dist", &["parcel src", "parcel ", "parcel serve", "parcel index.html"]),
+    // https://rsbuild.rs/guide/basic/output-files
+    site("rsbuild", &["@rsbuild/core"], "rsbuild build", "dist", &["rsbuild dev", "rsbuild"]),
     site("vite", &["vite", "@vitejs/plugin-react", "rolldown-vite"], "vite build", "dist", &["vite", "vite dev", "vite serve", "vite --"]),
 ];
 
@@ -199,7 +201,18 @@ pub(crate) const SERVERS: &[Framework] = &[
 /// A bundler (Vite, Parcel) beside a server framework among the run-time dependencies yields to it where the start
 /// script runs a program of the repository's own: the bundler then only makes the server's pages.
 pub(crate) fn choose(scan: &Scan<'_>, package: &Package) -> Option<(&'static Framework, Evidence)> {
-    let site = FRAMEWORKS.iter().find_map(|row| signal(scan, package, row));
+    let mut sites = FRAMEWORKS
+        .iter()
+        .filter_map(|row| signal(scan, package, row));
+    let site = sites.next();
+    // What writes the documentation of a program stands among its tools.
+    let is_tool = site.as_ref().is_some_and(|(row, _)| {
+        ["vitepress", "vuepress", "docusaurus"].contains(&row.id) && !is_runtime(package, row)
+    });
+    let program = is_tool
+        .then(|| sites.find(|(row, _)| row.port.is_some() && is_runtime(package, row)))
+        .flatten();
+    let site = program.or(site);
     let server = SERVERS.iter().find_map(|row| signal(scan, package, row));
     match (site, server) {
         (Some((site, _)), Some((server, why)))
@@ -215,7 +228,7 @@ pub(crate) fn choose(scan: &Scan<'_>, package: &Package) -> Option<(&'static Fra
 }
 
 fn is_bundler(row: &Framework) -> bool {
-    ["vite", "parcel"].contains(&row.id)
+    ["vite", "parcel", "rsbuild"].contains(&row.id)
 }
 
 /// Whether it is there when the app runs. A program that was bundled with all that it needs has no dependencies left.

@@ -125,14 +125,9 @@ pub(crate) fn in_env_example(scan: &Scan<'_>) -> Option<Fact<u16>> {
                 continue;
             };
             if NAMES.contains(&name.trim()) {
-                let port = sound(
-                    value
-                        .trim()
-                        .trim_matches(['"', '\''])
-                        .split_whitespace()
-                        .next()
-                        .unwrap_or_default(),
-                );
+                // What follows is a comment.
+                let value = value.split_whitespace().next().unwrap_or_default();
+                let port = sound(value.trim_matches(['"', '\'']));
                 if let Some(port) = port.filter(|port| !OTHERS.contains(port)) {
                     return Some(Fact::new(
                         port,

@@ -21,6 +21,7 @@ const SETTINGS: &[&str] = &[
     "config.ts",
     "env.js",
     "env.ts",
+    "envConfig.ts",
     "settings.ts",
 ];
 

@@ -99,6 +99,19 @@ pub(crate) fn find(scan: &Scan<'_>, requirements: &Requirements) -> Option<Entry
         return Some(for_servers(scan, &object).unwrap_or(object));
     }
     let mut sources = code::sources(scan, &[".py"], 3);
+    // Where the root needs nothing, a folder with needs of its own is another app.
+    if requirements.all.is_empty() {
+        sources.retain(|path| {
+            let top = path.split_once('/').map(|(top, _)| top);
+            let own = |top: &str| {
+                let manifests = ["requirements.txt", "pyproject.toml"];
+                manifests
+                    .iter()
+                    .any(|name| scan.has(&format!("{top}/{name}")))
+            };
+            !top.is_some_and(own)
+        });
+    }
     sources.sort_by_key(|path| {
         let name = NAMES
             .iter()
@@ -247,7 +260,9 @@ fn own_program(scan: &Scan<'_>, requirements: &Requirements, found: &Entry) -> O
     if is_asgi(found.framework) || servers.iter().any(|server| requirements.has(server)) {
         return None;
     }
-    let mut programs = scan.root_with(".py").filter(|path| code::is_own(path));
+    let mut programs = scan
+        .root_with(".py")
+        .filter(|path| code::is_own(path) && *path != "fabfile.py");
     let mut programs = programs.by_ref().filter(|path| {
         scan.text(path).is_some_and(|text| {
             let imports = [format!("import {package}"), format!("from {package}")];
@@ -390,7 +405,14 @@ fn plain(scan: &Scan<'_>, sources: &[&str]) -> Option<Entry> {
         .copied()
         .filter(|path| {
             !path.contains('/')
-                && !["setup.py", "conftest.py", "tasks.py", "noxfile.py"].contains(path)
+                && ![
+                    "setup.py",
+                    "conftest.py",
+                    "tasks.py",
+                    "noxfile.py",
+                    "fabfile.py",
+                ]
+                .contains(path)
         })
         .collect();
     let entry = |path: &str, line| Entry {
