@@ -124,6 +124,16 @@ impl Needs {
         self.found.values().map(Vec::len).sum()
     }
 
+    /// The same where a driver of SQLite may stand beside that of a server: a setting then chooses, and the server is a fact
+    /// only where something names it.
+    pub(crate) fn into_fact_beside(self, is_choice: bool) -> Fact<Vec<Database>> {
+        let mut fact = self.into_fact();
+        if is_choice && fact.value.iter().any(|one| is_primary(*one)) {
+            fact.confidence = crate::summary::GUESS;
+        }
+        fact
+    }
+
     /// The answer. SQLite is left out where a server is needed; an empty list is an answer as well. Drivers of several
     /// primary databases are alternatives mostly, so which of them is needed is only a guess.
     pub(crate) fn into_fact(mut self) -> Fact<Vec<Database>> {
@@ -441,11 +451,7 @@ pub(crate) fn of_go(scan: &Scan<'_>, module: Option<&GoMod>) -> Fact<Vec<Databas
     let drivers = needs.evidence();
     needs.confirm_by_env(scan);
     let is_named = needs.evidence() > drivers;
-    let mut fact = needs.into_fact();
-    if has_sqlite && !is_named && fact.value.iter().any(|one| is_primary(*one)) {
-        fact.confidence = crate::summary::GUESS;
-    }
-    fact
+    needs.into_fact_beside(has_sqlite && !is_named)
 }
 
 /// The databases that words in the named files prove; for stacks without a driver table of their own.

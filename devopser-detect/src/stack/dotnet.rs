@@ -394,8 +394,10 @@ fn needs(scan: &Scan<'_>, projects: &[Project]) -> Fact<Vec<Database>> {
         ),
     ];
     let mut needs = databases::Needs::default();
+    let mut has_sqlite = false;
     for project in projects.iter().filter(|project| rank(project) < 8) {
         for (name, line) in &project.packages {
+            has_sqlite |= name.starts_with("Microsoft.EntityFrameworkCore.Sqlite");
             if let Some((_, database)) = PACKAGES.iter().find(|(known, _)| name.starts_with(known))
             {
                 needs.add(
@@ -410,5 +412,5 @@ fn needs(scan: &Scan<'_>, projects: &[Project]) -> Fact<Vec<Database>> {
         }
     }
     needs.confirm_by_env(scan);
-    needs.into_fact()
+    needs.into_fact_beside(has_sqlite)
 }

@@ -67,12 +67,15 @@ impl Stack for Go {
             detection.package_manager = fact("gomod", 95, evidence.clone());
             detection.install_command = fact("go mod download", 90, evidence.clone());
         }
-        let framework = module.as_ref().and_then(framework);
+        // Without a module's file, what the sources import says what they need.
+        let imported = module.is_none().then(|| imports(scan));
+        let known = module.as_ref().or(imported.as_ref());
+        let framework = known.and_then(framework);
         if let Some((id, evidence)) = framework.clone() {
             detection.framework = fact(id, 85, evidence);
         }
         detection.is_static = Some(Fact::new(false, 85, evidence.clone()));
-        detection.databases = Some(databases::of_go(scan, module.as_ref()));
+        detection.databases = Some(databases::of_go(scan, known));
         detection.port = Some(listens_on(scan, framework.as_ref().map(|(id, _)| *id)));
         let main = main_package(scan, module.as_ref());
         let Some((package, main_evidence)) = main else {
@@ -126,6 +129,34 @@ fn above(scan: &Scan<'_>) -> Option<GoMod> {
         sources.iter().any(|text| text.contains(import.as_str()))
     });
     Some(module)
+}
+
+/// What sources import, as a module would require it.
+fn imports(scan: &Scan<'_>) -> GoMod {
+    let mut found = GoMod::default();
+    for path in code::each(scan, &[".go"], 2) {
+        let text = scan.text(path).unwrap_or_default();
+        for (line, number) in text.lines().zip(1..).take(100) {
+            let Some((_, import)) = line.split_once('"') else {
+                continue;
+            };
+            let import = import.split('"').next().unwrap_or_default();
+            let is_module = import
+                .split('/')
+                .next()
+                .is_some_and(|host| host.contains('.'));
+            if !is_module || found.requires.len() > 400 {
+                continue;
+            }
+            found.path = path.to_owned();
+            // A package of a module is named below it.
+            let ends = import.match_indices('/').map(|(at, _)| at).skip(1);
+            let above = ends.map(|end| (import[..end].to_owned(), number));
+            found.requires.extend(above);
+            found.requires.push((import.to_owned(), number));
+        }
+    }
+    found
 }
 
 fn framework(module: &GoMod) -> Option<(&'static str, Evidence)> {

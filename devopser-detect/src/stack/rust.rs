@@ -459,8 +459,16 @@ const CRATES: &[(&str, Database)] = &[
     ("bb8-redis", Database::Redis),
 ];
 
+/// What the workspace says of a dependency that a member takes from it
+/// (<https://doc.rust-lang.org/cargo/reference/workspaces.html#the-dependencies-table>).
+fn inherited<'m>(root: Option<&'m Value>, name: &str, dependency: &Value) -> Option<&'m Value> {
+    dependency.get("workspace")?.as_bool().filter(|is| *is)?;
+    root?.get("workspace")?.get("dependencies")?.get(name)
+}
+
 fn needs(scan: &Scan<'_>, members: &[Member]) -> Fact<Vec<Database>> {
     let mut needs = databases::Needs::default();
+    let root = scan.above().unwrap_or(scan).toml("Cargo.toml");
     for member in members {
         for (name, database) in CRATES {
             if dependency(&member.manifest, name).is_some() {
@@ -475,10 +483,11 @@ fn needs(scan: &Scan<'_>, members: &[Member]) -> Fact<Vec<Database>> {
             let Some(dependency) = dependency(&member.manifest, name) else {
                 continue;
             };
-            let features: Vec<&str> = dependency
-                .get("features")
-                .and_then(Value::as_array)
+            let shared = inherited(root.as_deref(), name, dependency);
+            let features: Vec<&str> = [Some(dependency), shared]
                 .into_iter()
+                .flatten()
+                .filter_map(|of| of.get("features")?.as_array())
                 .flatten()
                 .filter_map(Value::as_str)
                 .collect();
