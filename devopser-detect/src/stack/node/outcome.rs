@@ -172,6 +172,9 @@ fn output(scan: &Scan<'_>, package: &Package, row: &Framework) -> String {
         "vite" => flag(&["--outDir ", "--outDir="])
             .or_else(|| configured(scan, "vite.config", "outDir"))
             .map_or(usual, |out| vite_root(scan, &out)),
+        "rsbuild" => configured(scan, "rsbuild.config", "root")
+            .or_else(|| configured(scan, "rsbuild.config", "distPath"))
+            .unwrap_or(usual),
         "parcel" => flag(&["--dist-dir ", "-d ", "--out-dir "]).unwrap_or(usual),
         "eleventy" => flag(&["--output="])
             .or_else(|| eleventy(scan))

@@ -131,7 +131,11 @@ fn fill(
     if let Some(release) = procfile::process(scan, "release") {
         into.hints.insert("release".to_owned(), release.value);
     }
-    let extra = frameworks::missing_server(requirements, into.start_command.as_ref());
+    let mut extra = frameworks::missing_server(requirements, into.start_command.as_ref());
+    // Without any manifest, what a program imports is still needed.
+    if let Some(id) = id.filter(|id| into.package_manager.is_none() && !extra.contains(id)) {
+        extra.insert(0, id);
+    }
     if !extra.is_empty() {
         into.hints.insert("extra".to_owned(), extra.join(" "));
     }
