@@ -261,6 +261,35 @@ fn files_that_a_go_program_reads_are_beside_it() {
 }
 
 #[test]
+fn tools_that_the_program_asks_for_stay() {
+    let text = dockerfile_of("node-tools-at-run-time");
+    assert!(text.contains("npm ci --no-audit --no-fund"), "{text}");
+    assert!(!text.contains("--omit=dev"), "{text}");
+}
+
+#[test]
+fn what_a_program_without_a_manifest_imports_is_installed() {
+    let text = dockerfile_of("python-no-manifest");
+    assert!(text.contains("pip install flask gunicorn"), "{text}");
+}
+
+#[test]
+fn a_command_of_a_module_is_built_in_its_folder() {
+    let report = report_of("services-go-commands");
+    let worker = report.services.iter().find(|of| of.root == "cmd/worker");
+    let report = devopser_core::model::report::Report {
+        stack: worker.unwrap().detection.clone(),
+        services: Vec::new(),
+        ..report
+    };
+    let text = generate(&report, &GenerateOptions::default())
+        .unwrap()
+        .dockerfile;
+    assert!(text.contains("WORKDIR /src/cmd/worker"), "{text}");
+    assert!(!text.contains("go mod init"), "{text}");
+}
+
+#[test]
 fn browsers_of_tests_are_not_downloaded() {
     let text = dockerfile_of("node-browser-tests");
     assert!(text.contains(" CYPRESS_INSTALL_BINARY=0 npm ci"), "{text}");

@@ -415,7 +415,7 @@ const PROGRAMS: &[(&str, &str)] = &[
 ];
 
 /// Whether the start command runs what only `devDependencies` bring, so that nothing may be pruned.
-pub(crate) fn needs_dev(package: &Package, detection: &Detection) -> bool {
+pub(crate) fn needs_dev(scan: &Scan<'_>, package: &Package, detection: &Detection) -> bool {
     let start = detection
         .hints
         .get("start")
@@ -425,6 +425,23 @@ pub(crate) fn needs_dev(package: &Package, detection: &Detection) -> bool {
             .as_ref()
             .map(|fact| fact.value.as_str()));
     let Some(start) = start else { return false };
+    let is_dev = |name: &str| {
+        package.dev_dependencies.contains_key(name) && !package.dependencies.contains_key(name)
+    };
+    // The program itself may ask for what stands among the tools.
+    let file = start.split_whitespace().find(|word| word.ends_with("js"));
+    let text = file.and_then(|path| scan.text(path.trim_start_matches("./")));
+    let asks = |text: &str| {
+        let mut tools = package.dev_dependencies.keys().filter(|name| is_dev(name));
+        tools.any(|name| {
+            ["require('", "require(\"", "from '", "from \""]
+                .iter()
+                .any(|call| text.contains(&format!("{call}{name}{}", &call[call.len() - 1..])))
+        })
+    };
+    if text.is_some_and(|text| asks(&text)) {
+        return true;
+    }
     let nested: Vec<&str> = start
         .split_whitespace()
         .filter_map(|word| package.script(word))
@@ -440,6 +457,6 @@ pub(crate) fn needs_dev(package: &Package, detection: &Detection) -> bool {
                 .iter()
                 .find(|(program, _)| *program == word)
                 .map_or(word, |(_, name)| name);
-            package.dev_dependencies.contains_key(name) && !package.dependencies.contains_key(name)
+            is_dev(name)
         })
 }

@@ -306,7 +306,7 @@ fn hints(scan: &Scan<'_>, package: &Package, row: Option<&Framework>, into: &mut
         into.hints
             .insert("standalone".to_owned(), "true".to_owned());
     }
-    if commands::needs_dev(package, into) {
+    if commands::needs_dev(scan, package, into) {
         into.hints.insert("keep-dev".to_owned(), "true".to_owned());
     }
     if let Some(version) = manager::pnpm_major(scan) {

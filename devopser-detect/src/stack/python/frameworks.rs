@@ -135,7 +135,7 @@ pub(crate) fn start(
     let entry = entry?;
     let evidence = Evidence::line(entry.path.clone(), entry.line, "the entry file");
     let Some(row) = row else {
-        return fact(format!("python {}", entry.path), 75, evidence);
+        return fact(program(entry), 75, evidence);
     };
     let (module, object) = (entry.module(), entry.object.clone());
     let object = match row.serve {
@@ -160,7 +160,7 @@ pub(crate) fn start(
         (Serve::Own(command), object) => {
             let needs_object = command.contains("{object}");
             if needs_object && object.is_none() {
-                format!("python {}", entry.path)
+                program(entry)
             } else {
                 command
                     .replace("{path}", &entry.path)
@@ -168,7 +168,7 @@ pub(crate) fn start(
                     .replace("{object}", &object.unwrap_or_default())
             }
         }
-        (_, None) => format!("python {}", entry.path),
+        (_, None) => program(entry),
         (Serve::Wsgi, Some(object)) => {
             let chdir = folder
                 .map(|folder| format!("--chdir {folder} "))
@@ -368,6 +368,16 @@ fn anywhere(
         })
         .or_else(|| found.first().copied())?;
     Some(path.to_owned())
+}
+
+/// How a program is run: a package's `__main__.py` as the package (<https://docs.python.org/3/library/__main__.html>).
+fn program(entry: &Entry) -> String {
+    match entry.path.strip_suffix("/__main__.py") {
+        Some(package) if !package.starts_with("src/") => {
+            format!("python -m {}", package.replace('/', "."))
+        }
+        _ => format!("python {}", entry.path),
+    }
 }
 
 /// Servers that the start command uses and that nothing installs.
