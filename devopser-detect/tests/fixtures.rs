@@ -274,6 +274,12 @@ fn what_a_program_without_a_manifest_imports_is_installed() {
 }
 
 #[test]
+fn what_an_old_gunicorn_imports_is_installed() {
+    let text = dockerfile_of("python-old-gunicorn");
+    assert!(text.contains("\"setuptools<82\""), "{text}");
+}
+
+#[test]
 fn a_command_of_a_module_is_built_in_its_folder() {
     let report = report_of("services-go-commands");
     let worker = report.services.iter().find(|of| of.root == "cmd/worker");

@@ -29,6 +29,13 @@ pub(crate) fn newest(scan: &Scan<'_>, requirements: &Requirements) -> Option<Str
     Some(format!("3.{minor}"))
 }
 
+/// What an installation has to add: gunicorn before 21 imports `pkg_resources`, which setuptools no longer brings since 82
+/// (<https://setuptools.pypa.io/en/latest/history.html>).
+pub(crate) fn added(scan: &Scan<'_>, requirements: &Requirements) -> Option<&'static str> {
+    let pin = pin(scan, requirements, "gunicorn")?;
+    (pin < [21, 0, 0]).then_some("\"setuptools<82\"")
+}
+
 /// The version behind `==`.
 fn pin(scan: &Scan<'_>, requirements: &Requirements, name: &str) -> Option<[u32; 3]> {
     let found = requirements.get(name)?;

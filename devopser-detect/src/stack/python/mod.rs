@@ -136,6 +136,7 @@ fn fill(
     if let Some(id) = id.filter(|id| into.package_manager.is_none() && !extra.contains(id)) {
         extra.insert(0, id);
     }
+    extra.extend(compat::added(scan, requirements));
     if !extra.is_empty() {
         into.hints.insert("extra".to_owned(), extra.join(" "));
     }
