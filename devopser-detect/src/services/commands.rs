@@ -43,7 +43,16 @@ pub(super) fn find(scan: &Scan<'_>) -> Vec<(String, Evidence)> {
         let why = "a program with a folder of its own";
         Some((folder.to_owned(), scan.evidence(main, "func main()", why)))
     });
-    let found: Vec<(String, Evidence)> = commands.chain(own).take(super::MAX).collect();
+    let parents = ["services", "microservices", "apps"].iter();
+    let below = parents.flat_map(|parent| scan.list(parent).folders.clone());
+    let below = below.filter_map(|folder| {
+        let path = format!("{folder}/main.go");
+        let line = scan.line_of(&path, "func main()")?;
+        let why = "a program with a folder of its own";
+        Some((folder, Evidence::line(path, Some(line), why)))
+    });
+    let found: Vec<(String, Evidence)> =
+        commands.chain(own).chain(below).take(super::MAX).collect();
     if found.len() < 2 { Vec::new() } else { found }
 }
 

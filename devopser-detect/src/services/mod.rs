@@ -1,6 +1,7 @@
 //! The services of a monorepo: what its workspaces, its compose file and its folders name, each with a report of
 //! its own.
 
+mod azd;
 mod commands;
 mod folders;
 mod jvm;
@@ -72,6 +73,7 @@ pub(crate) fn find(scan: &Scan<'_>, report: &Report) -> Vec<ServiceFound> {
         .chain(skaffold::find(scan))
         .chain(solution::find(scan))
         .chain(commands::find(scan))
+        .chain(azd::find(scan))
     {
         add(scan, &mut candidates, folder, evidence);
     }
@@ -144,7 +146,7 @@ fn service(scan: &Scan<'_>, root: String, evidence: Vec<Evidence>) -> Option<Ser
     let is_named = is_built
         || evidence
             .iter()
-            .any(|evidence| evidence.why == kubernetes::WHY);
+            .any(|evidence| [kubernetes::WHY, azd::WHY].contains(&evidence.why.as_str()));
     if !is_named && !library::may_run(&below) {
         return None;
     }
