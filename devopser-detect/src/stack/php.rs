@@ -142,12 +142,15 @@ fn manifest(scan: &Scan<'_>, page: Option<&str>) -> String {
 }
 
 /// The web server's port. Servers written in PHP have one of their own, and whether one of them is used is a setting
-/// (<https://laravel.com/docs/octane#server-prerequisites>, <https://docs.roadrunner.dev/docs/http/http>).
+/// (<https://laravel.com/docs/octane#server-prerequisites>, <https://docs.roadrunner.dev/docs/http/http>,
+/// <https://hyperf.wiki/3.1/#/en/config>).
 fn listens_on(requires: &Requires<'_>) -> Fact<u16> {
     let own = [
         "laravel/octane",
         "spiral/roadrunner",
         "spiral/roadrunner-cli",
+        "hyperf/framework",
+        "swoft/framework",
     ];
     if own.iter().any(|name| requires.get(name).is_some()) {
         return port::guess(80, "apps with a server written in PHP");
