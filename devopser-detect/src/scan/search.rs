@@ -80,7 +80,7 @@ impl Signs {
 }
 
 /// How many folders are many to [`Scan::own_files_near`].
-const MAX_BROAD: usize = 160;
+const MAX_BROAD: usize = 64;
 
 /// A path's length as one of 64 bits.
 const fn length_of(path: &str) -> u64 {
