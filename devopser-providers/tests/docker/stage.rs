@@ -175,10 +175,17 @@ impl Stage {
         }
     }
 
+    /// Builds, a second time where the engine dropped the connection: that is told as what passes, and the pipelines try
+    /// such a step again as well.
     pub(crate) async fn build(&self, tag: &str, dockerfile: &str) -> Result<Built> {
-        self.builder()
-            .build(&self.ctx, self.request(tag, dockerfile))
-            .await
+        let build = || async {
+            let request = self.request(tag, dockerfile);
+            self.builder().build(&self.ctx, request).await
+        };
+        match build().await {
+            Err(error) if error.message().ends_with("the connection ended") => build().await,
+            built => built,
+        }
     }
 
     pub(crate) async fn prepare(&self) {
