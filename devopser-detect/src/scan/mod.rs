@@ -344,6 +344,14 @@ pub(crate) fn is_plain(path: &str) -> bool {
         && !path.split('/').any(|part| part == "..")
 }
 
+/// The path of what lies in a folder; the root's is empty.
+pub(crate) fn join(folder: &str, name: &str) -> String {
+    match folder {
+        "" => name.to_owned(),
+        folder => format!("{folder}/{name}"),
+    }
+}
+
 /// The last part of a path.
 pub(crate) fn base_name(path: &str) -> &str {
     last_slash(path).map_or(path, |at| &path[at + 1..])

@@ -1,7 +1,7 @@
 //! .NET solutions (<https://learn.microsoft.com/visualstudio/extensibility/internals/solution-dot-sln-file>): which
 //! projects belong together.
 
-use super::{Scan, code, folder_of};
+use super::{Scan, code, folder_of, join};
 
 /// How many projects of a solution are looked at.
 const MAX_PROJECTS: usize = 120;
@@ -36,7 +36,7 @@ pub(crate) fn projects(scan: &Scan<'_>, endings: &[&str]) -> Vec<String> {
             continue;
         };
         let words = text.split('"').filter(|word| is_project(word, endings));
-        let paths = words.map(|word| in_folder(folder_of(solution), &word.replace('\\', "/")));
+        let paths = words.map(|word| join(folder_of(solution), &word.replace('\\', "/")));
         found.extend(paths.take(MAX_PROJECTS));
     }
     found.retain(|path: &String| code::is_own(path) && scan.has(path));
@@ -46,14 +46,6 @@ pub(crate) fn projects(scan: &Scan<'_>, endings: &[&str]) -> Vec<String> {
     });
     found.dedup();
     found
-}
-
-/// A path that a solution in `folder` names, as seen from the root.
-fn in_folder(folder: &str, path: &str) -> String {
-    match folder {
-        "" => path.to_owned(),
-        folder => format!("{folder}/{path}"),
-    }
 }
 
 fn is_project(word: &str, endings: &[&str]) -> bool {

@@ -28,16 +28,6 @@ const NAMES: &[&str] = &[
     "worker",
 ];
 
-/// Files that an app has in its folders as well.
-const PARTS: &[&str] = &[
-    "index.html",
-    "index.php",
-    "main.py",
-    "app.py",
-    "main.go",
-    "setup.py",
-];
-
 /// Endings of folder names that say the same.
 const ENDINGS: &[&str] = &[
     "-service",
@@ -47,6 +37,16 @@ const ENDINGS: &[&str] = &[
     "-server",
     "-frontend",
     "-backend",
+];
+
+/// Files that an app has in its folders as well.
+const PARTS: &[&str] = &[
+    "index.html",
+    "index.php",
+    "main.py",
+    "app.py",
+    "main.go",
+    "setup.py",
 ];
 
 /// Whether the root has a manifest of something that its folders may be parts of. One that only brings tools for those who

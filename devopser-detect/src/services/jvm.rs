@@ -7,7 +7,7 @@ use devopser_core::model::report::Evidence;
 
 use super::{MAX, clean};
 use crate::scan::java::{self, Pom};
-use crate::scan::{Scan, base_name, folder_of};
+use crate::scan::{Scan, base_name, folder_of, join};
 
 /// Plugins of Maven that make a program of what a module holds.
 const PLUGINS: &[&str] = &["spring-boot-maven-plugin", "quarkus-maven-plugin"];
@@ -31,79 +31,71 @@ const MAIN_NAMES: &[&str] = &[
 /// How many folders are looked into for a module's main class.
 const MAX_FOLDERS: usize = 40;
 
-/// The modules of the builds that were looked into.
-#[derive(Debug, Default)]
-pub(super) struct Modules {
-    /// The folders of those that make programs.
-    pub(super) programs: BTreeMap<String, Evidence>,
-}
+/// The folders of modules that make programs, with what says so.
+pub(super) type Programs = BTreeMap<String, Evidence>;
 
-impl Modules {
-    /// Adds the modules of the Maven build in a folder, those of its modules included.
-    pub(super) fn maven(&mut self, scan: &Scan<'_>, folder: &str) {
-        let mut builds = vec![folder.to_owned()];
-        let mut looked = 0;
-        while let Some(folder) = builds.pop().filter(|_| looked < MAX) {
-            looked += 1;
-            let build = below(&folder, "pom.xml");
-            let Some(pom) = Pom::read(scan, &build) else {
+/// Adds the modules of the Maven build in a folder, those of its modules included.
+pub(super) fn maven(scan: &Scan<'_>, folder: &str, into: &mut Programs) {
+    let mut builds = vec![folder.to_owned()];
+    let mut looked = 0;
+    while let Some(folder) = builds.pop().filter(|_| looked < MAX) {
+        looked += 1;
+        let build = join(&folder, "pom.xml");
+        let Some(pom) = Pom::read(scan, &build) else {
+            continue;
+        };
+        for name in pom.modules.iter().filter_map(|module| clean(module)) {
+            let module = join(&folder, &name);
+            let Some(own) = Pom::read(scan, &format!("{module}/pom.xml")) else {
                 continue;
             };
-            for name in pom.modules.iter().filter_map(|module| clean(module)) {
-                let module = below(&folder, &name);
-                let Some(own) = Pom::read(scan, &format!("{module}/pom.xml")) else {
-                    continue;
-                };
-                let evidence = (own.packaging != "pom")
-                    .then(|| program_of_maven(scan, &pom, &own, &module))
-                    .flatten();
-                if let Some(evidence) = evidence {
-                    self.programs.entry(module.clone()).or_insert(evidence);
-                }
-                if !own.modules.is_empty() {
-                    builds.push(module);
-                }
+            let evidence = (own.packaging != "pom")
+                .then(|| program_of_maven(scan, &pom, &own, &module))
+                .flatten();
+            if let Some(evidence) = evidence {
+                into.entry(module.clone()).or_insert(evidence);
+            }
+            if !own.modules.is_empty() {
+                builds.push(module);
             }
         }
     }
+}
 
-    /// Adds the projects of the root's Gradle build.
-    pub(super) fn gradle(&mut self, scan: &Scan<'_>) {
-        if scan
-            .first(&["settings.gradle", "settings.gradle.kts"])
-            .is_none()
-        {
-            return;
-        }
-        for module in java::modules(scan) {
-            let scripts = ["build.gradle", "build.gradle.kts"];
-            let scripts = scripts.map(|name| format!("{module}/{name}"));
-            let evidence = scripts.iter().find_map(|script| {
-                // Quarkus brings the main class itself (https://quarkus.io/guides/gradle-tooling).
-                let line = scan.line_of(script, "io.quarkus")?;
-                let why = "a project that makes a program";
-                Some(Evidence::line(script.clone(), Some(line), why))
-            });
-            let evidence = evidence.or_else(|| main_class(scan, &module));
-            if let Some(evidence) = evidence {
-                self.programs.entry(module).or_insert(evidence);
-            }
+/// Adds the projects of the root's Gradle build.
+pub(super) fn gradle(scan: &Scan<'_>, into: &mut Programs) {
+    let settings = ["settings.gradle", "settings.gradle.kts"];
+    if scan.first(&settings).is_none() {
+        return;
+    }
+    for module in java::modules(scan) {
+        let scripts = ["build.gradle", "build.gradle.kts"];
+        let scripts = scripts.map(|name| format!("{module}/{name}"));
+        let evidence = scripts.iter().find_map(|script| {
+            // Quarkus brings the main class itself (https://quarkus.io/guides/gradle-tooling).
+            let line = scan.line_of(script, "io.quarkus")?;
+            let why = "a project that makes a program";
+            Some(Evidence::line(script.clone(), Some(line), why))
+        });
+        let evidence = evidence.or_else(|| main_class(scan, &module));
+        if let Some(evidence) = evidence {
+            into.entry(module).or_insert(evidence);
         }
     }
 }
 
 /// Whether the build of a folder makes a program, as far as that can be told.
 pub(super) fn makes_program(scan: &Scan<'_>, folder: &str) -> bool {
-    let scripts = ["build.gradle", "build.gradle.kts"].map(|name| below(folder, name));
+    let scripts = ["build.gradle", "build.gradle.kts"].map(|name| join(folder, name));
     let of_gradle = scripts.iter().any(|script| {
         let text = scan.text(script).unwrap_or_default();
         ["mainClass", "application", "bootJar", "io.quarkus"]
             .iter()
             .any(|sign| text.contains(sign))
     });
-    let path = below(folder, "pom.xml");
+    let path = join(folder, "pom.xml");
     let of_maven = Pom::read(scan, &path).is_some_and(|pom| {
-        let build = Pom::read(scan, &below(folder_of(folder), "pom.xml"));
+        let build = Pom::read(scan, &join(folder_of(folder), "pom.xml"));
         pom.packaging == "war"
             || scan.line_of(&path, "ainClass>").is_some()
             || PLUGINS.iter().any(|plugin| pom.uses(plugin).is_some())
@@ -132,7 +124,7 @@ fn is_used(scan: &Scan<'_>, build: &Pom, own: &Pom) -> bool {
     let artifact = format!(":{}", own.artifact);
     let others = build.modules.iter().filter_map(|module| clean(module));
     let mut others = others.filter_map(|name| {
-        let pom = Pom::read(scan, &format!("{}/pom.xml", below(folder, &name)))?;
+        let pom = Pom::read(scan, &format!("{}/pom.xml", join(folder, &name)))?;
         (pom.path != own.path).then_some(pom)
     });
     others.any(|pom| pom.uses.iter().any(|(known, _)| known.ends_with(&artifact)))
@@ -175,13 +167,6 @@ pub(crate) fn main_class(scan: &Scan<'_>, module: &str) -> Option<Evidence> {
     None
 }
 
-fn below(folder: &str, name: &str) -> String {
-    match folder {
-        "" => name.to_owned(),
-        folder => format!("{folder}/{name}"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -212,9 +197,9 @@ mod tests {
             ),
             ("shared/pom.xml".to_owned(), module("pom")),
         ]);
-        let mut found = Modules::default();
-        found.maven(&Scan::new(&tree), "");
-        assert_eq!(found.programs.keys().collect::<Vec<_>>(), ["shop"]);
+        let mut found = Programs::new();
+        maven(&Scan::new(&tree), "", &mut found);
+        assert_eq!(found.keys().collect::<Vec<_>>(), ["shop"]);
         assert!(!makes_program(&Scan::new(&tree), "shop-api"));
     }
 
@@ -226,8 +211,8 @@ mod tests {
             ("orders/src/main/kotlin/OrdersMain.kt", "fun main() {}"),
             ("orders-contracts/build.gradle", ""),
         ]);
-        let mut found = Modules::default();
-        found.gradle(&Scan::new(&tree));
-        assert_eq!(found.programs.keys().collect::<Vec<_>>(), ["orders"]);
+        let mut found = Programs::new();
+        gradle(&Scan::new(&tree), &mut found);
+        assert_eq!(found.keys().collect::<Vec<_>>(), ["orders"]);
     }
 }

@@ -107,8 +107,7 @@ fn is_of_others(scan: &Scan<'_>, package: &Package) -> bool {
 /// what others import (<https://nodejs.org/api/packages.html#package-entry-points>).
 fn is_bundle(scan: &Scan<'_>, package: &Package, detection: &Detection) -> bool {
     let framework = detection.framework.as_ref();
-    let bundled =
-        framework.is_some_and(|fact| ["vite", "parcel", "rsbuild"].contains(&fact.value.as_str()));
+    let bundled = framework.is_some_and(|fact| node::frameworks::is_bundler(&fact.value));
     let pages = ["index.html", "src/index.html", "public/index.html"];
     let told = ["exports", "module", "types"];
     bundled

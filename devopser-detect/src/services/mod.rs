@@ -65,9 +65,9 @@ pub(crate) fn find(scan: &Scan<'_>, report: &Report) -> Vec<ServiceFound> {
     let mut candidates: BTreeMap<String, Vec<Evidence>> = BTreeMap::new();
     compose(scan, report, &mut candidates);
     workspaces::find(scan, &mut candidates);
-    let mut modules = jvm::Modules::default();
-    modules.maven(scan, "");
-    modules.gradle(scan);
+    let mut programs = jvm::Programs::new();
+    jvm::maven(scan, "", &mut programs);
+    jvm::gradle(scan, &mut programs);
     for (folder, evidence) in kubernetes::find(scan)
         .into_iter()
         .chain(skaffold::find(scan))
@@ -83,13 +83,13 @@ pub(crate) fn find(scan: &Scan<'_>, report: &Report) -> Vec<ServiceFound> {
         .stack
         .as_ref()
         .is_some_and(|stack| is_claimed && stack.confidence >= 85 && stack.framework.is_some());
-    if !root_is_app || candidates.len() + modules.programs.len() > 1 {
+    if !root_is_app || candidates.len() + programs.len() > 1 {
         folders::find(scan, is_claimed, &mut candidates);
         for folder in candidates.keys() {
-            modules.maven(scan, folder);
+            jvm::maven(scan, folder, &mut programs);
         }
     }
-    for (folder, evidence) in modules.programs {
+    for (folder, evidence) in programs {
         add(scan, &mut candidates, folder, evidence);
     }
     parents_out(&mut candidates);

@@ -255,10 +255,7 @@ fn of_members(scan: &Scan<'_>, package: &Package, needs: &mut Needs) {
             .any(|start| range.starts_with(start))
     };
     // A root that starts nothing needs nothing; its members answer for themselves.
-    let starts = || {
-        let mut scripts = ["start", "start:prod", "prod"].iter();
-        scripts.any(|name| package.script(name).is_some())
-    };
+    let starts = || super::node::commands::start_script(package, None).is_some();
     if is_root && (!needs.is_empty() || !starts())
         || !is_root && !package.dependencies.values().any(is_local)
     {

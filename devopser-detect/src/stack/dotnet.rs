@@ -4,7 +4,7 @@ use devopser_core::model::report::{Database, Evidence, Fact};
 
 use super::{Stack, databases, fact, found, port, version};
 use crate::rank::{Found, Strength};
-use crate::scan::{Scan, base_name, code, solution, xml};
+use crate::scan::{Scan, base_name, code, folder_of, join, solution, xml};
 
 /// The .NET detector.
 #[derive(Debug)]
@@ -285,7 +285,7 @@ fn pinned(scan: &Scan<'_>, project: &Project) -> Option<Fact<String>> {
 /// (<https://learn.microsoft.com/visualstudio/msbuild/import-element-msbuild>).
 fn imports(scan: &Scan<'_>, project: &Project) -> Vec<String> {
     let text = scan.text(&project.path).unwrap_or_default();
-    let folder = crate::scan::folder_of(&project.path);
+    let folder = folder_of(&project.path);
     let all = xml::elements(&text);
     let imported = all
         .iter()
@@ -298,10 +298,7 @@ fn imports(scan: &Scan<'_>, project: &Project) -> Vec<String> {
 
 /// A file in the project's folder.
 fn beside(project: &Project, name: &str) -> String {
-    match crate::scan::folder_of(&project.path) {
-        "" => name.to_owned(),
-        folder => format!("{folder}/{name}"),
-    }
+    join(folder_of(&project.path), name)
 }
 
 /// Whether it makes no program: a library is what comes out where nothing else is said

@@ -4,7 +4,7 @@ use devopser_core::model::report::{Database, Evidence, Fact};
 
 use super::{Stack, databases, fact, found, port, version};
 use crate::rank::{Found, Strength};
-use crate::scan::{Scan, code, procfile, versions};
+use crate::scan::{Scan, procfile, versions};
 
 /// The Elixir detector.
 #[derive(Debug)]
@@ -159,8 +159,7 @@ fn port_of(scan: &Scan<'_>) -> Fact<u16> {
         return port::default(4000, "Phoenix");
     }
     // Where the processes of an app are started (https://hexdocs.pm/elixir/Application.html).
-    let starts = code::named(scan, &["application.ex"], 3);
-    if let Some(found) = port::nearest(scan, starts, |_| true) {
+    if let Some(found) = port::in_settings(scan, &["application.ex"], 3) {
         return found;
     }
     port::guess(4000, "Elixir servers")

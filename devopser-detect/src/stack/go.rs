@@ -458,7 +458,7 @@ fn listens_on(scan: &Scan<'_>, id: Option<&str>) -> Fact<u16> {
     if let Some(found) = port::nearest(scan, code::each(scan, &[".go"], 3), is_usual) {
         return found;
     }
-    if let Some(found) = port::nearest(scan, code::named(scan, SETTINGS, 5), |_| true) {
+    if let Some(found) = port::in_settings(scan, SETTINGS, 5) {
         return found;
     }
     let mut sources = code::each(scan, &[".go"], 3);

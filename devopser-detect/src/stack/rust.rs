@@ -429,7 +429,7 @@ fn listens_on(scan: &Scan<'_>, row: Option<(&str, &str, u16)>) -> Fact<u16> {
     };
     let in_sources = || {
         port::nearest(scan, code::each(scan, &[".rs"], 4), is_usual)
-            .or_else(|| port::nearest(scan, code::named(scan, SETTINGS, 5), |_| true))
+            .or_else(|| port::in_settings(scan, SETTINGS, 5))
     };
     let found = port::in_sources(scan, &files).or_else(in_sources);
     found.unwrap_or_else(|| match row {

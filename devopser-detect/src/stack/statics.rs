@@ -4,7 +4,7 @@ use devopser_core::model::report::{Evidence, Fact};
 
 use super::{Stack, databases, fact, found};
 use crate::rank::{Found, Strength};
-use crate::scan::{Scan, folder_of};
+use crate::scan::{Scan, folder_of, join};
 
 /// The detector of plain HTML.
 #[derive(Debug)]
@@ -75,14 +75,6 @@ impl Stack for StaticSite {
             _ => Strength::Trace,
         };
         found(detection, strength)
-    }
-}
-
-fn join(folder: &str, name: &str) -> String {
-    if folder.is_empty() {
-        name.to_owned()
-    } else {
-        format!("{folder}/{name}")
     }
 }
 

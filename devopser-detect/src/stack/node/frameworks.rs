@@ -216,7 +216,7 @@ pub(crate) fn choose(scan: &Scan<'_>, package: &Package) -> Option<(&'static Fra
     let server = SERVERS.iter().find_map(|row| signal(scan, package, row));
     match (site, server) {
         (Some((site, _)), Some((server, why)))
-            if is_bundler(site)
+            if is_bundler(site.id)
                 && commands::runs_own_program(scan, package)
                 && is_runtime(package, server) =>
         {
@@ -227,8 +227,9 @@ pub(crate) fn choose(scan: &Scan<'_>, package: &Package) -> Option<(&'static Fra
     }
 }
 
-fn is_bundler(row: &Framework) -> bool {
-    ["vite", "parcel", "rsbuild"].contains(&row.id)
+/// Whether it bundles pages and says nothing of what they are made with.
+pub(crate) fn is_bundler(id: &str) -> bool {
+    ["vite", "parcel", "rsbuild"].contains(&id)
 }
 
 /// Whether it is there when the app runs. A program that was bundled with all that it needs has no dependencies left.
@@ -252,7 +253,7 @@ fn signal(
     if row.id == "expo" && !package.has("react-native-web") {
         return None;
     }
-    if is_bundler(row) && !package.workspaces().is_empty() && !has_page(scan) {
+    if is_bundler(row.id) && !package.workspaces().is_empty() && !has_page(scan) {
         return None;
     }
     Some((row, scan.in_package(dep, format!("depends on {dep}"))))

@@ -96,7 +96,7 @@ fn with_package(scan: &Scan<'_>, package: &Package) -> Option<Found> {
     let mut strength = serve(scan, package, row, outcome, &mut detection);
     detection.databases = Some(databases::of_node(scan, package));
     // A bundler at the root builds for the members; the one that is started is the app.
-    let is_tool = row.is_some_and(|row| ["vite", "parcel", "webpack"].contains(&row.id))
+    let is_tool = row.is_some_and(|row| frameworks::is_bundler(row.id))
         && workspace::started(scan, package).is_some();
     if (row.is_none() || is_tool)
         && let Some(of_member) = workspace::adopt(scan, package, &mut detection)

@@ -12,7 +12,7 @@ use crate::scan::pattern::Patterns;
 use crate::scan::{Scan, platform};
 pub(crate) use container::SCRIPTS;
 pub(crate) use node::of_node;
-pub(crate) use source::{in_sources, nearest};
+pub(crate) use source::{in_settings, in_sources, nearest};
 
 /// What [`default`] is sure of.
 const DEFAULT: u8 = 50;

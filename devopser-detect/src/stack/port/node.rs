@@ -2,7 +2,7 @@
 
 use devopser_core::model::report::Fact;
 
-use super::{default, guess, in_command, in_env_example, nearest};
+use super::{default, guess, in_command, in_env_example, in_settings, nearest};
 use crate::scan::node::Package;
 use crate::scan::{Scan, base_name, code, procfile};
 use crate::stack::node::commands;
@@ -83,7 +83,7 @@ pub(crate) fn of_node(
                 && (is_usual(path) || !path.contains("public/") && !path.contains("static/"))
         };
         let files = code::each(scan, &endings, 2).filter(is_of_it);
-        let settings = || nearest(scan, code::named(scan, SETTINGS, 4), |_| true);
+        let settings = || in_settings(scan, SETTINGS, 4);
         if let Some(fact) = nearest(scan, files, is_usual).or_else(settings) {
             return fact;
         }

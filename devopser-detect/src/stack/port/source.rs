@@ -7,7 +7,7 @@ use devopser_core::model::report::{Evidence, Fact};
 
 use super::{OTHERS, sound};
 use crate::scan::pattern::Patterns;
-use crate::scan::{Scan, line_at};
+use crate::scan::{Scan, code, line_at};
 
 /// The default beside the environment's `PORT`: what every platform sets, so surely the app's own port.
 const OF_ENVIRONMENT: &[&str] = &[
@@ -105,6 +105,15 @@ pub(crate) fn nearest<'t>(
         }
     }
     other.or_else(|| in_sources(scan, &rest))
+}
+
+/// The port in files that are called like settings, however deep they lie.
+pub(crate) fn in_settings(
+    scan: &Scan<'_>,
+    names: &'static [&'static str],
+    depth: usize,
+) -> Option<Fact<u16>> {
+    nearest(scan, code::named(scan, names, depth), |_| true)
 }
 
 /// The port, and whether it stands beside the environment's `PORT`.
@@ -224,16 +233,17 @@ fn is_aside(text: &str, at: usize) -> bool {
     // `debug=True, port=5001` is one server's.
     let argument = near.rsplit(',').next().unwrap_or_default();
     let is_aside = |text: &str| ASIDE.iter().any(|word| text.contains(word));
-    argument.contains("debug") || is_aside(&near) || is_aside(&owner(&text[..start]))
+    let owner = owner(&text[..start]).to_ascii_lowercase();
+    let is_debug = argument.contains("debug") || owner.contains("debug");
+    is_debug || is_aside(&near) || is_aside(&owner)
 }
 
-/// The name of the type in which a field stands: `Debug` of `type Debug struct {`.
-fn owner(before: &str) -> String {
+/// The line that opens the type in which a field stands: `type Debug struct {` in Go.
+fn owner(before: &str) -> &str {
     let block = before.rfind("\ntype ").map_or("", |at| &before[at..]);
     let line = block.trim_start().lines().next().unwrap_or_default();
     let is_open = line.contains(" struct") && !block.contains("\n}");
-    let owner = if is_open { line } else { "" };
-    owner.to_ascii_lowercase().replace("debug", "inspector")
+    if is_open { line } else { "" }
 }
 
 #[cfg(test)]

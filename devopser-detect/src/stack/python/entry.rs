@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use super::frameworks::is_asgi;
 use crate::scan::pattern::Patterns;
 use crate::scan::python::Requirements;
-use crate::scan::{Scan, base_name, code, folder_of, line_of};
+use crate::scan::{Scan, base_name, code, folder_of, join, line_of};
 
 /// An entry point.
 #[derive(Clone, Debug)]
@@ -161,10 +161,7 @@ fn usual(scan: &Scan<'_>) -> Option<Entry> {
 /// (<https://flask.palletsprojects.com/en/stable/deploying/gunicorn/>), and `asgi.py` where that wraps it into another one.
 fn for_servers(scan: &Scan<'_>, found: &Entry) -> Option<Entry> {
     let folder = folder_of(&found.path);
-    let beside = |name: &str| match folder {
-        "" => name.to_owned(),
-        folder => format!("{folder}/{name}"),
-    };
+    let beside = |name: &str| join(folder, name);
     let path = beside("asgi.py");
     if let Some(wrapped) = with_object(scan, &path).filter(|entry| entry.path != found.path)
         && wrapped.object.is_some()

@@ -311,7 +311,7 @@ fn listens_on(
         return found;
     }
     if id != Some("django")
-        && let Some(found) = port::nearest(scan, code::named(scan, SETTINGS, 4), |_| true)
+        && let Some(found) = port::in_settings(scan, SETTINGS, 4)
     {
         return found;
     }
