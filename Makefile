@@ -24,7 +24,7 @@ test-e2e: ## The end-to-end tests on the Docker engine (DEVOPSER_E2E_APPS=expres
 	$(CARGO) test --locked --workspace --features devopser/e2e --test e2e -- --nocapture --test-threads=1
 
 fuzz: ## File trees out of arbitrary bytes, through everything that reads them (SECONDS=60)
-	fuzz/run.sh $(SECONDS)
+	fuzz/run.sh $(SECONDS) $(FUZZ)
 
 lint: ## What CI checks before it tests: format and clippy, warnings are errors
 	$(CARGO) fmt --all --check

@@ -114,6 +114,22 @@ mod tests {
     use crate::{GenerateOptions, detect, generate};
 
     #[test]
+    fn what_is_no_name_of_a_file_is_not_one() {
+        let pom = "<project><artifactId>a</artifactId><packaging>war\nUSER root</packaging><build>\
+            <finalName>a\nCOPY --from=other / /</finalName></build></project>";
+        let tree = MemoryTree::new([("pom.xml", pom), ("src/main/java/Main.java", "")]);
+        let files = generate(&detect(&tree), &GenerateOptions::default()).unwrap();
+        assert!(
+            files.dockerfile.contains("target/*.jar"),
+            "{}",
+            files.dockerfile
+        );
+        for word in ["USER root", "--from=other"] {
+            assert!(!files.dockerfile.contains(word), "{}", files.dockerfile);
+        }
+    }
+
+    #[test]
     fn libraries_that_the_jar_names_come_along() {
         let pom = "<project><artifactId>a</artifactId><build><finalName>words</finalName><plugins><plugin>\
             <artifactId>maven-jar-plugin</artifactId><configuration><archive><manifest><addClasspath>true</addClasspath>\

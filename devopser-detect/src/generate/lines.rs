@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use devopser_core::id::EnvName;
-use devopser_core::{Error, Result};
+use devopser_core::{Error, ErrorKind, Result};
 
 use super::{GenerateOptions, inputs};
 
@@ -200,15 +200,35 @@ impl<'o> Lines<'o> {
         self.add("RUN groupadd --system --gid 10001 app && useradd --system --uid 10001 --gid app --home-dir /app app && mkdir -p /app && chown app:app /app")
     }
 
-    /// The text.
+    /// The text. What the repository calls something is part of many lines: with a line end in it, its rest would be an
+    /// instruction of its own.
     pub(crate) fn finish(self) -> Result<String> {
         if let Some(clash) = self.clash {
             return Err(clash);
+        }
+        if let Some(line) = self.lines.iter().find(|line| ends_early(line)) {
+            return Err(line_end(line));
         }
         let mut text = self.lines.join("\n");
         text.push('\n');
         Ok(text)
     }
+}
+
+/// Whether a line holds a line end that is not continued, or is continued by its own last word.
+fn ends_early(line: &str) -> bool {
+    let mut parts = line.split('\n').rev();
+    let last = parts.next().unwrap_or_default();
+    parts.any(|part| !part.ends_with('\\')) || last.ends_with('\\') && !last.ends_with(" \\")
+}
+
+fn line_end(line: &str) -> Error {
+    let start: String = line.chars().take(200).collect();
+    Error::new(
+        ErrorKind::InvalidInput,
+        format!("a name or command of the repository has a line end in it, which no Dockerfile can hold: {start:?}"),
+    )
+    .with_remedy("write it in one line in the repository, or add a Dockerfile")
 }
 
 /// A JSON array of texts, as exec form wants it.
@@ -361,6 +381,24 @@ mod tests {
             lines.stage("a", None).env([("MODE", "x")]);
         });
         assert_eq!(elsewhere, None);
+    }
+
+    #[test]
+    fn no_line_becomes_two() {
+        let options = options(&[], &[]);
+        let written = |line: &str| {
+            let mut lines = Lines::new(&options);
+            lines.stage("node", None).add(line);
+            lines.finish()
+        };
+        for good in ["RUN a \\\n    b", "RUN printf '%s' \\", "RUN a\\b"] {
+            assert!(written(good).is_ok(), "{good}");
+        }
+        for bad in ["RUN cp a\nFROM other", "COPY a\\", "RUN a \\\nb\nc"] {
+            let error = written(bad).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidInput, "{bad}");
+            assert!(error.to_string().contains("line end"), "{error}");
+        }
     }
 
     #[test]

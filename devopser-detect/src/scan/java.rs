@@ -53,8 +53,13 @@ impl Pom {
             match element.path.as_str() {
                 "project/artifactId" => element.text.clone_into(&mut found.artifact),
                 "project/version" => element.text.clone_into(&mut found.version),
-                "project/packaging" => element.text.clone_into(&mut found.packaging),
-                "project/build/finalName" => found.final_name = Some(element.text.to_owned()),
+                // Both become part of a path: what is no name of a file is as good as not said.
+                "project/packaging" if is_name(element.text) => {
+                    element.text.clone_into(&mut found.packaging);
+                }
+                "project/build/finalName" if is_name(element.text) => {
+                    found.final_name = Some(element.text.to_owned());
+                }
                 "project/modules/module" => found.modules.push(element.text.to_owned()),
                 path => {
                     if let Some(name) = path
@@ -123,6 +128,11 @@ impl Pom {
             None => Some((value.clone(), *line)),
         }
     }
+}
+
+/// Whether a text is the name of a file, and nothing that a shell or a Dockerfile takes for more.
+pub(crate) fn is_name(text: &str) -> bool {
+    crate::scan::is_plain(text) && !text.contains('/')
 }
 
 fn is_use(path: &str, leaf: &str) -> bool {

@@ -1,7 +1,7 @@
 //! Maven's assembly plugin, as far as it makes the jar that runs (<https://maven.apache.org/plugins/maven-assembly-plugin/usage.html>).
 
 use crate::scan::Scan;
-use crate::scan::java::Pom;
+use crate::scan::java::{Pom, is_name};
 
 /// A jar with its dependencies.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,11 +21,8 @@ pub(crate) fn of(scan: &Scan<'_>, pom: &Pom) -> Option<Assembly> {
         return None;
     }
     let name = element(section, "finalName")
+        .filter(|name| is_name(name))
         .or(pom.final_name.as_deref())
-        .filter(|name| {
-            name.chars()
-                .all(|char| char.is_ascii_alphanumeric() || "._-".contains(char))
-        })
         .unwrap_or("*");
     let ending = match element(section, "appendAssemblyId") {
         Some("false") => "",

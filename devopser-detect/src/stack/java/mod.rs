@@ -385,8 +385,8 @@ fn packaged(scan: &Scan<'_>, own: &Pom, framework: Option<&str>) -> (&'static st
     }
     let packaging = &own.packaging;
     match &own.final_name {
-        Some(name) if !name.contains("${") => ("", format!("{name}.{packaging}")),
-        _ => ("", format!("*.{packaging}")),
+        Some(name) => ("", format!("{name}.{packaging}")),
+        None => ("", format!("*.{packaging}")),
     }
 }
 
