@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use devopser_core::model::report::{Evidence, Fact};
 
 use super::{OTHERS, in_command, sound};
-use crate::scan::{Scan, base_name, line_of};
+use crate::scan::{Scan, base_name, line_at, line_of};
 
 /// Scripts that an image starts with (<https://docs.docker.com/build/building/best-practices/#entrypoint>).
 pub(crate) const SCRIPTS: &[&str] = &[
@@ -228,6 +228,64 @@ pub(crate) fn in_scripts_of_developers(scan: &Scan<'_>) -> Option<Fact<u16>> {
     in_commands(scan, ["package.json", "Makefile"])
 }
 
+/// Servers whose command line in a README is the app's own.
+const SERVERS: &[&str] = &[
+    "daphne",
+    "fastapi",
+    "flask",
+    "gunicorn",
+    "hypercorn",
+    "streamlit",
+    "uvicorn",
+    "uwsgi",
+    "waitress-serve",
+];
+
+/// The port of the server that the README starts, where every such line says the same.
+pub(crate) fn in_readme_commands(scan: &Scan<'_>) -> Option<Fact<u16>> {
+    let path = readme(scan)?;
+    let text = scan.text(path)?;
+    let mut ports = BTreeSet::new();
+    let mut evidence = None;
+    for (line, command) in (1..).zip(text.lines()) {
+        let command = command.trim_start_matches([' ', '\t', '$', '>', '`']);
+        let bare = ["poetry run ", "pipenv run ", "uv run ", "python -m "]
+            .iter()
+            .find_map(|runner| command.strip_prefix(runner))
+            .unwrap_or(command);
+        let program = bare.split_whitespace().next().unwrap_or_default();
+        if let Some(port) = in_command(bare).filter(|_| SERVERS.contains(&program)) {
+            ports.insert(port);
+            let why = format!("the command of {path} that starts it names it");
+            evidence.get_or_insert_with(|| Evidence::line(path, Some(line), why));
+        }
+    }
+    only(&ports, 70, evidence)
+}
+
+/// The port of the address on this machine that the README shows, where it shows no other. A development server may
+/// listen there, so it is a guess.
+pub(crate) fn in_readme_address(scan: &Scan<'_>) -> Option<Fact<u16>> {
+    let path = readme(scan)?;
+    let text = scan.text(path)?;
+    let mut ports = BTreeSet::new();
+    let mut evidence = None;
+    for host in ["://localhost:", "://127.0.0.1:", "://0.0.0.0:"] {
+        for (at, _) in text.match_indices(host) {
+            let rest = &text[at + host.len()..];
+            let digits = rest.len()
+                - rest
+                    .trim_start_matches(|char: char| char.is_ascii_digit())
+                    .len();
+            let port = sound(&rest[..digits]).filter(|port| !OTHERS.contains(port));
+            ports.extend(port);
+            let why = || format!("{path} shows this address");
+            evidence.get_or_insert_with(|| Evidence::line(path, line_at(&text, at), why()));
+        }
+    }
+    only(&ports, crate::summary::GUESS, evidence)
+}
+
 fn readme<'p>(scan: &Scan<'_>) -> Option<&'p str> {
     scan.first(&[
         "README.md",
@@ -328,5 +386,34 @@ mod tests {
         );
         assert_eq!(port("docker run -p 5432:5432 postgres"), None);
         assert_eq!(port("docker run -p 1:3000 a\ndocker run -p 1:3001 a"), None);
+    }
+
+    #[test]
+    fn the_readme_starts_the_server_and_shows_its_address() {
+        let found = |text: &str| {
+            let tree = MemoryTree::new([("README.md", text)]);
+            let scan = Scan::new(&tree);
+            let port = |fact: Option<Fact<u16>>| fact.map(|fact| fact.value);
+            (
+                port(in_readme_commands(&scan)),
+                port(in_readme_address(&scan)),
+            )
+        };
+        let command = "Run:\n\n    $ poetry run uvicorn a:b --host 127.0.0.1 --port 5001\n";
+        assert_eq!(found(command), (Some(5001), None));
+        assert_eq!(
+            found("    uvicorn a:b --port 5001\n    uvicorn a:b --port 5002\n").0,
+            None
+        );
+        assert_eq!(found("See uvicorn --port 5001"), (None, None));
+        assert_eq!(
+            found("Open <http://localhost:5230/>, then http://127.0.0.1:5230.").1,
+            Some(5230)
+        );
+        assert_eq!(
+            found("http://localhost:5230 and http://localhost:5231").1,
+            None
+        );
+        assert_eq!(found("http://localhost:99999999 http://localhost:").1, None);
     }
 }

@@ -48,9 +48,12 @@ const OTHERS: &[u16] = &[
 /// Weighs the port of a detection against what surrounds the app.
 ///
 /// The file of a platform and the script that the image starts with go before what the sources say. Manifests
-/// and the README go before a framework's default. A command of the README that contradicts the sources leaves no answer.
+/// and the README's commands go before a framework's default; the address that it shows only before a guess. A command of
+/// the README that contradicts the sources leaves no answer.
 pub(crate) fn settle(scan: &Scan<'_>, into: &mut Detection) {
     let is_static = into.is_static.as_ref().is_some_and(|fact| fact.value);
+    // Its usual port is that of a server which the app's own files need not name.
+    let is_python = into.detector == "python";
     let Some(port) = into
         .port
         .as_mut()
@@ -63,9 +66,15 @@ pub(crate) fn settle(scan: &Scan<'_>, into: &mut Detection) {
     } else if port.confidence <= DEFAULT {
         let found = container::in_manifests(scan)
             .or_else(|| container::in_readme(scan))
+            .or_else(|| container::in_readme_commands(scan))
             .or_else(|| container::in_scripts_of_developers(scan));
         if let Some(found) = found {
             *port = found;
+        } else if let Some(shown) = container::in_readme_address(scan) {
+            let is_guess = port.confidence <= crate::summary::GUESS;
+            if is_guess || is_python && shown.value != port.value {
+                *port = shown;
+            }
         }
     } else if let Some(other) = container::in_readme(scan)
         && other.value != port.value
