@@ -91,27 +91,23 @@ pub(crate) fn ranked(found: Vec<Found>) -> Vec<Detection> {
             place(&detection.detector),
         )
     });
-    let Some((first_strength, first)) = rows
-        .first()
-        .map(|(strength, first)| (*strength, first.clone()))
-    else {
-        return Vec::new();
-    };
-    rows.into_iter()
+    let why: Vec<Option<String>> = rows
+        .iter()
         .enumerate()
-        .map(|(index, (strength, mut detection))| {
-            detection.why_not =
-                (index > 0).then(|| why_not(&first, first_strength, &detection, strength));
-            detection
+        .map(|(index, row)| (index > 0).then(|| why_not(&rows[0], row)))
+        .collect();
+    rows.into_iter()
+        .zip(why)
+        .map(|((_, detection), why_not)| Detection {
+            why_not,
+            ..detection
         })
         .collect()
 }
 
 fn why_not(
-    first: &Detection,
-    first_strength: Strength,
-    loser: &Detection,
-    strength: Strength,
+    (first_strength, first): &(Strength, Detection),
+    (strength, loser): &(Strength, Detection),
 ) -> String {
     let name = |detection: &Detection| {
         let framework = detection
@@ -123,9 +119,9 @@ fn why_not(
     format!(
         "{} is {} here; {} is {} ({} against {})",
         name(loser),
-        words(strength),
+        words(*strength),
         name(first),
-        words(first_strength),
+        words(*first_strength),
         loser.confidence,
         first.confidence
     )

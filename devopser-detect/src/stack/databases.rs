@@ -101,6 +101,9 @@ impl Needs {
                 known.extend(evidence);
             }
         }
+        if self.found.contains_key(&Database::Redis) && redis_is_off(scan) {
+            self.found.remove(&Database::Redis);
+        }
     }
 
     /// Adds what the settings name; where that is one primary database, the drivers of others are not used.
@@ -157,6 +160,28 @@ impl Needs {
         let evidence = self.found.into_values().flatten().collect();
         Fact::with_all(databases, confidence, evidence)
     }
+}
+
+/// Whether the examples of the environment hold a switch for Redis, and it is off. Settings that stand there as comments
+/// say nothing: some files hold what can be left out that way, others what the code has a default for.
+fn redis_is_off(scan: &Scan<'_>) -> bool {
+    let is_switch = |name: &str| {
+        name.contains("REDIS") && ["ENABLE", "USE_"].iter().any(|word| name.contains(word))
+    };
+    let is_off = |value: &str| {
+        let value = value.trim().trim_matches(['"', '\'']);
+        ["false", "0", "off", "no"].contains(&value)
+    };
+    ENV_FILES
+        .iter()
+        .filter_map(|path| scan.text(path))
+        .any(|text| {
+            let mut settings = text.lines().filter_map(|line| line.split_once('='));
+            settings.any(|(name, value)| {
+                let name = name.trim().trim_start_matches("export ");
+                !name.starts_with('#') && is_switch(name) && is_off(value)
+            })
+        })
 }
 
 /// Whether it is a server that an app keeps its own data in; Redis stands beside one.
@@ -487,5 +512,32 @@ mod tests {
         // Redis is named and no driver of it is there.
         assert_eq!(fact.value, [Database::Postgres, Database::Sqlite]);
         assert_eq!(fact.evidence[0].line, Some(2));
+    }
+
+    #[test]
+    fn the_examples_of_the_environment_may_leave_redis_off() {
+        let needed = |example: &str| {
+            let tree = MemoryTree::new([
+                ("package.json", "{\"dependencies\":{\"redis\":\"5\"}}"),
+                (".env.example", example),
+            ]);
+            let scan = Scan::new(&tree);
+            !of_node(&scan, &scan.package().unwrap()).value.is_empty()
+        };
+        for on in [
+            "",
+            "REDIS_URL=\n",
+            "# REDIS_URL=a\n",
+            "# REDIS_ENABLED=false\n",
+            "REDIS_ENABLED=true\n",
+        ] {
+            assert!(needed(on), "{on}");
+        }
+        for off in [
+            "export REDIS_ENABLED='false'\nREDIS_HOST=localhost\n",
+            "USE_REDIS=0",
+        ] {
+            assert!(!needed(off), "{off}");
+        }
     }
 }

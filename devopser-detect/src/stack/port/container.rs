@@ -254,7 +254,9 @@ pub(crate) fn in_readme_commands(scan: &Scan<'_>) -> Option<Fact<u16>> {
             .find_map(|runner| command.strip_prefix(runner))
             .unwrap_or(command);
         let program = bare.split_whitespace().next().unwrap_or_default();
-        if let Some(port) = in_command(bare).filter(|_| SERVERS.contains(&program)) {
+        if SERVERS.contains(&program)
+            && let Some(port) = in_command(bare)
+        {
             ports.insert(port);
             let why = format!("the command of {path} that starts it names it");
             evidence.get_or_insert_with(|| Evidence::line(path, Some(line), why));
@@ -270,18 +272,17 @@ pub(crate) fn in_readme_address(scan: &Scan<'_>) -> Option<Fact<u16>> {
     let text = scan.text(path)?;
     let mut ports = BTreeSet::new();
     let mut evidence = None;
-    for host in ["://localhost:", "://127.0.0.1:", "://0.0.0.0:"] {
-        for (at, _) in text.match_indices(host) {
-            let rest = &text[at + host.len()..];
-            let digits = rest.len()
-                - rest
-                    .trim_start_matches(|char: char| char.is_ascii_digit())
-                    .len();
-            let port = sound(&rest[..digits]).filter(|port| !OTHERS.contains(port));
-            ports.extend(port);
-            let why = || format!("{path} shows this address");
-            evidence.get_or_insert_with(|| Evidence::line(path, line_at(&text, at), why()));
-        }
+    for at in memchr::memmem::find_iter(text.as_bytes(), "://") {
+        let rest = &text[at + "://".len()..];
+        let mut hosts = ["localhost:", "127.0.0.1:", "0.0.0.0:"].into_iter();
+        let Some(rest) = hosts.find_map(|host| rest.strip_prefix(host)) else {
+            continue;
+        };
+        let end = rest.find(|char: char| !char.is_ascii_digit());
+        let port = sound(&rest[..end.unwrap_or(rest.len())]);
+        ports.extend(port.filter(|port| !OTHERS.contains(port)));
+        let why = || format!("{path} shows this address");
+        evidence.get_or_insert_with(|| Evidence::line(path, line_at(&text, at), why()));
     }
     only(&ports, crate::summary::GUESS, evidence)
 }
@@ -302,7 +303,7 @@ fn in_commands<'p>(scan: &Scan<'_>, paths: impl IntoIterator<Item = &'p str>) ->
     for path in paths {
         let text = scan.text(path).unwrap_or_default();
         let mut rest: &str = &text;
-        while let Some(at) = rest.find("docker run") {
+        while let Some(at) = memchr::memmem::find(rest.as_bytes(), b"docker run") {
             let (line, after) = rest[at..].split_at(command_length(&rest[at..]));
             rest = after;
             let joined = line.replace("\\\r\n", " ").replace("\\\n", " ");
