@@ -83,8 +83,8 @@ impl Needs {
     /// Takes the examples of the environment as more evidence for databases whose driver is there. A name without a
     /// driver proves nothing: the code cannot talk to that server.
     ///
-    /// Of several servers whose drivers are there, the examples may name the one that is used.
-    pub(crate) fn confirm_by_env(&mut self, scan: &Scan<'_>) {
+    /// Of several servers whose drivers are there, the examples may name the one that is used. Whether they name any.
+    pub(crate) fn confirm_by_env(&mut self, scan: &Scan<'_>) -> bool {
         let mut named = Self::default();
         named.add_env(scan, ENV_WORDS);
         let primary = |needs: &Self| needs.found.keys().filter(|one| is_primary(**one)).count();
@@ -96,14 +96,17 @@ impl Needs {
             self.found
                 .retain(|one, _| !is_primary(*one) || named.found.contains_key(one));
         }
+        let mut is_named = false;
         for (database, evidence) in named.found {
             if let Some(known) = self.found.get_mut(&database) {
                 known.extend(evidence);
+                is_named = true;
             }
         }
         if self.found.contains_key(&Database::Redis) && redis_is_off(scan) {
             self.found.remove(&Database::Redis);
         }
+        is_named
     }
 
     /// Adds what the settings name; where that is one primary database, the drivers of others are not used.
@@ -120,11 +123,6 @@ impl Needs {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.found.is_empty()
-    }
-
-    /// How much speaks for any of them.
-    fn evidence(&self) -> usize {
-        self.found.values().map(Vec::len).sum()
     }
 
     /// The same where a driver of SQLite may stand beside that of a server: a setting then chooses, and the server is a fact
@@ -470,9 +468,7 @@ pub(crate) fn of_go(scan: &Scan<'_>, module: Option<&GoMod>) -> Fact<Vec<Databas
             needs.add(*database, evidence);
         }
     }
-    let drivers = needs.evidence();
-    needs.confirm_by_env(scan);
-    let is_named = needs.evidence() > drivers;
+    let is_named = needs.confirm_by_env(scan);
     needs.into_fact_beside(has_sqlite && !is_named)
 }
 

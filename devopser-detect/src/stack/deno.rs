@@ -96,6 +96,7 @@ impl Stack for Deno {
             port::in_env_example(scan)
                 .or_else(|| port::in_sources(scan, &script_files))
                 .or_else(|| port::nearest(scan, sources, |_| true))
+                .or_else(|| port::in_settings(scan, &["config.ts", "env.ts", "settings.ts"], 4))
                 .unwrap_or_else(|| port::default(8000, "Deno.serve")),
         );
         entry_hint(script, &mut detection);

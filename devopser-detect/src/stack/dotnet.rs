@@ -325,10 +325,7 @@ fn port_of(
 ) -> Fact<u16> {
     let path = beside(project, "appsettings.json");
     if let Some(value) = scan.json(&path) {
-        let url = value
-            .pointer("/Kestrel/Endpoints/Http/Url")
-            .or_else(|| value.get("Urls"))
-            .and_then(serde_json::Value::as_str);
+        let url = endpoint(&value).or_else(|| key(&value, "urls")?.as_str());
         let port = url.and_then(|url| url.rsplit(':').next()?.trim_end_matches('/').parse().ok());
         if let Some(port) = port {
             return Fact::new(
@@ -349,6 +346,23 @@ fn port_of(
         Some(_) => port::default(8080, "ASP.NET Core in a container"),
         None => port::guess(8080, "ASP.NET Core apps of an unknown version"),
     }
+}
+
+/// The first endpoint of Kestrel that speaks plain HTTP: Kestrel leaves HTTPS to what stands before it here.
+fn endpoint(settings: &serde_json::Value) -> Option<&str> {
+    let endpoints = key(key(settings, "kestrel")?, "endpoints")?.as_object()?;
+    let mut urls = endpoints
+        .values()
+        .filter_map(|one| key(one, "url")?.as_str());
+    urls.find(|url| url.starts_with("http://"))
+}
+
+/// A key of the settings, in which case does not count
+/// (<https://learn.microsoft.com/aspnet/core/fundamentals/configuration/>).
+fn key<'v>(value: &'v serde_json::Value, name: &str) -> Option<&'v serde_json::Value> {
+    let mut keys = value.as_object()?.iter();
+    keys.find(|(key, _)| key.eq_ignore_ascii_case(name))
+        .map(|(_, value)| value)
 }
 
 /// What the program itself tells Kestrel, which goes before the environment's `ASPNETCORE_HTTP_PORTS`

@@ -439,10 +439,15 @@ const SETTINGS: &[&str] = &[
     "serve.go",
     "root.go",
     "init.go",
+    "conf.json",
+    "config.json",
     "config.yml",
     "config.yaml",
     "config.sample.yaml",
     "config.example.yaml",
+    "config.toml.sample",
+    "config.sample.toml",
+    "config.example.toml",
 ];
 
 fn listens_on(scan: &Scan<'_>, id: Option<&str>) -> Fact<u16> {

@@ -468,6 +468,7 @@ fn inherited<'m>(root: Option<&'m Value>, name: &str, dependency: &Value) -> Opt
 
 fn needs(scan: &Scan<'_>, members: &[Member]) -> Fact<Vec<Database>> {
     let mut needs = databases::Needs::default();
+    let mut has_sqlite = false;
     let root = scan.above().unwrap_or(scan).toml("Cargo.toml");
     for member in members {
         for (name, database) in CRATES {
@@ -491,6 +492,7 @@ fn needs(scan: &Scan<'_>, members: &[Member]) -> Fact<Vec<Database>> {
                 .flatten()
                 .filter_map(Value::as_str)
                 .collect();
+            has_sqlite |= features.iter().any(|known| known.contains("sqlite"));
             for (feature, database) in
                 [("postgres", Database::Postgres), ("mysql", Database::Mysql)]
             {
@@ -503,6 +505,6 @@ fn needs(scan: &Scan<'_>, members: &[Member]) -> Fact<Vec<Database>> {
             }
         }
     }
-    needs.confirm_by_env(scan);
-    needs.into_fact()
+    let is_named = needs.confirm_by_env(scan);
+    needs.into_fact_beside(has_sqlite && !is_named)
 }

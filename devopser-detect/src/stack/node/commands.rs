@@ -45,7 +45,14 @@ pub(crate) const TYPESCRIPT_ENTRIES: &[&str] = &[
 ];
 
 /// The production scripts, best first.
-const START_SCRIPTS: &[&str] = &["start:prod", "start:production", "start", "prod"];
+const START_SCRIPTS: &[&str] = &[
+    "start:prod",
+    "start:production",
+    "start",
+    "prod",
+    "production",
+    "start:server",
+];
 
 /// The build command: the script, else the framework's own.
 pub(crate) fn build(

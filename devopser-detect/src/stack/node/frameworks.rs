@@ -204,7 +204,14 @@ pub(crate) fn choose(scan: &Scan<'_>, package: &Package) -> Option<(&'static Fra
     let mut sites = FRAMEWORKS
         .iter()
         .filter_map(|row| signal(scan, package, row));
-    let site = sites.next();
+    let mut site = sites.next();
+    // Left over from before it was built with another tool: no script runs it.
+    let is_left = site
+        .as_ref()
+        .is_some_and(|(row, _)| ["cra", "vue-cli"].contains(&row.id) && !is_run(package, row));
+    if is_left && let Some(other) = sites.find(|(row, _)| is_run(package, row)) {
+        site = Some(other);
+    }
     // What writes the documentation of a program stands among its tools.
     let is_tool = site.as_ref().is_some_and(|(row, _)| {
         ["vitepress", "vuepress", "docusaurus"].contains(&row.id) && !is_runtime(package, row)
@@ -230,6 +237,13 @@ pub(crate) fn choose(scan: &Scan<'_>, package: &Package) -> Option<(&'static Fra
 /// Whether it bundles pages and says nothing of what they are made with.
 pub(crate) fn is_bundler(id: &str) -> bool {
     ["vite", "parcel", "rsbuild"].contains(&id)
+}
+
+/// Whether a script builds with it.
+fn is_run(package: &Package, row: &Framework) -> bool {
+    let build = row.build.filter(|build| !build.is_empty());
+    let mut scripts = package.scripts.values();
+    build.is_some_and(|build| scripts.any(|script| script.contains(build)))
 }
 
 /// Whether it is there when the app runs. A program that was bundled with all that it needs has no dependencies left.

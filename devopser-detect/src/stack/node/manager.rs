@@ -102,14 +102,17 @@ fn mentioned(scan: &Scan<'_>, package: &Package) -> Fact<String> {
                 .split([' ', '&', ';', '"'])
                 .collect::<Vec<_>>()
                 .windows(2)
-                .any(|pair| pair[0] == *name && pair[1] == "run")
+                .any(|pair| {
+                    // Either `run`, or another script by its name alone, which npm cannot.
+                    pair[0] == *name && (pair[1] == "run" || package.script(pair[1]).is_some())
+                })
         })
     });
     match scripted {
         Some(name) => Fact::new(
             name.to_owned(),
             65,
-            scan.in_package("scripts", format!("the scripts call {name} run")),
+            scan.in_package("scripts", format!("the scripts call {name}")),
         ),
         None => Fact::new(
             "npm".to_owned(),

@@ -15,6 +15,7 @@ pub(crate) const SCRIPTS: &[&str] = &[
     "entrypoint.sh",
     "docker/docker-entrypoint.sh",
     "docker/entrypoint.sh",
+    "bin/docker-entrypoint",
     "boot.sh",
     "bootstrap.sh",
     "start.sh",
@@ -48,18 +49,22 @@ const PROGRAMS: &[&str] = &[
     "waitress-serve",
 ];
 
-/// The port of the server that such a script starts.
+/// The port of the server that such a script starts: one with a usual name, else one for a single environment
+/// (`entrypoint-prod.sh`).
 pub(crate) fn in_scripts(scan: &Scan<'_>) -> Option<Fact<u16>> {
-    SCRIPTS
-        .iter()
-        .filter(|path| scan.has(path))
-        .find_map(|path| {
-            let text = scan.text(path)?;
-            let (port, sign) = in_script(&text)?;
-            let line = line_of(&text, &sign);
-            let evidence = Evidence::line(*path, line, "the start script of the image names it");
-            Some(Fact::new(port, 85, evidence))
-        })
+    let usual = SCRIPTS.iter().copied().filter(|path| scan.has(path));
+    let of_one = scan.root_with(".sh").filter(|path| {
+        ["entrypoint", "docker-entrypoint"]
+            .iter()
+            .any(|start| path.starts_with(start))
+    });
+    usual.chain(of_one).find_map(|path| {
+        let text = scan.text(path)?;
+        let (port, sign) = in_script(&text)?;
+        let line = line_of(&text, &sign);
+        let evidence = Evidence::line(path, line, "the start script of the image names it");
+        Some(Fact::new(port, 85, evidence))
+    })
 }
 
 /// The port of the last server that a script starts, and the first words of that line.
@@ -73,8 +78,10 @@ fn in_script(text: &str) -> Option<(u16, String)> {
             continue;
         }
         let bare = line.strip_prefix("exec ").unwrap_or(line).trim_start();
-        let program = bare.split_whitespace().next().unwrap_or_default();
+        let program = base_name(bare.split_whitespace().next().unwrap_or_default());
+        // One that reloads what it serves is for those who develop.
         if PROGRAMS.contains(&program)
+            && !bare.contains("--reload")
             && let Some(port) = in_command(&expand(bare, &known))
         {
             found = Some((port, bare.split("  ").next().unwrap_or(bare).to_owned()));
@@ -155,11 +162,15 @@ const FOLDERS: &[&str] = &[
 const MANIFESTS: &[&str] = &["deployment", "service", "app", "k8s", "kubernetes", "pod"];
 
 /// `containerPort` of the manifests (<https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/pod-v1/>),
-/// where there is one.
+/// where there is one; else the port of a service without a `targetPort`
+/// (<https://kubernetes.io/docs/concepts/services-networking/service/#defining-a-service>).
 pub(crate) fn in_manifests(scan: &Scan<'_>) -> Option<Fact<u16>> {
-    let named = |path: &&str| MANIFESTS.iter().any(|name| base_name(path).contains(name));
+    let named = |path: &str| MANIFESTS.iter().any(|name| base_name(path).contains(name));
     let deep = crate::services::kubernetes::deep(scan);
-    let near = scan.files(deep - 1).filter(named).map(str::to_owned);
+    let near = scan
+        .files(deep - 1)
+        .filter(|path| named(path))
+        .map(str::to_owned);
     let kept = scan
         .folders(deep)
         .filter(|folder| FOLDERS.contains(&base_name(folder)));
@@ -167,30 +178,56 @@ pub(crate) fn in_manifests(scan: &Scan<'_>) -> Option<Fact<u16>> {
     let paths = near.chain(kept).filter(|path| {
         (path.ends_with(".yaml") || path.ends_with(".yml")) && path.matches('/').count() <= 3
     });
-    let (mut ports, mut names, mut evidence) = (BTreeSet::new(), BTreeSet::new(), None);
     let paths: BTreeSet<String> = paths.take(20).collect();
-    for path in &paths {
+    let container = |line: &str| sound(line.split_once("containerPort:")?.1.trim());
+    let found = in_lines(scan, &paths, container);
+    if !found.is_empty() {
+        return of_one_app(&found, "the container's port in the Kubernetes manifest");
+    }
+    // A service leads to the port of its own number where it names no other.
+    let is_service = |text: &str| text.contains("kind: Service") && !text.contains("targetPort:");
+    let is_of_services =
+        |path: &&String| named(path) && scan.text(path).is_some_and(|text| is_service(&text));
+    let paths = paths.iter().filter(is_of_services).cloned().collect();
+    let service = |line: &str| {
+        sound(
+            line.trim_start_matches([' ', '-'])
+                .strip_prefix("port:")?
+                .trim(),
+        )
+    };
+    let found = in_lines(scan, &paths, service);
+    of_one_app(
+        &found,
+        "the port of the Kubernetes service, and so the container's",
+    )
+}
+
+/// The ports that lines of the files name, with path and line.
+fn in_lines(
+    scan: &Scan<'_>,
+    paths: &BTreeSet<String>,
+    named: impl Fn(&str) -> Option<u16>,
+) -> Vec<(String, u32, u16)> {
+    let mut found = Vec::new();
+    for path in paths {
         let text = scan.text(path).unwrap_or_default();
-        for (index, line) in text.lines().enumerate() {
-            let Some((_, value)) = line.split_once("containerPort:") else {
-                continue;
-            };
-            if let Some(port) = sound(value.trim()).filter(|port| !OTHERS.contains(port)) {
-                ports.insert(port);
-                names.insert(base_name(path));
-                let line = u32::try_from(index + 1).ok();
-                evidence.get_or_insert_with(|| {
-                    Evidence::line(
-                        path.as_str(),
-                        line,
-                        "the container's port in the Kubernetes manifest",
-                    )
-                });
+        for (number, line) in (1..).zip(text.lines()) {
+            if let Some(port) = named(line).filter(|port| !OTHERS.contains(port)) {
+                found.push((path.clone(), number, port));
             }
         }
     }
-    // Files of several names are of several apps.
-    only(&ports, 75, evidence.filter(|_| names.len() == 1))
+    found
+}
+
+/// The port where there is one. Files of several names are of several apps.
+fn of_one_app(found: &[(String, u32, u16)], why: &str) -> Option<Fact<u16>> {
+    let (path, line, _) = found.first()?;
+    let names: BTreeSet<&str> = found.iter().map(|(path, ..)| base_name(path)).collect();
+    let ports = found.iter().map(|(_, _, port)| *port).collect();
+    let evidence = Evidence::line(path.as_str(), Some(*line), why);
+    only(&ports, 75, Some(evidence)).filter(|_| names.len() == 1)
 }
 
 /// Images whose `docker run` line starts what the app needs, not the app.

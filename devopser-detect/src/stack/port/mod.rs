@@ -8,6 +8,7 @@ use std::sync::LazyLock;
 
 use devopser_core::model::report::{Detection, Evidence, Fact};
 
+use crate::scan::go::GoMod;
 use crate::scan::pattern::Patterns;
 use crate::scan::{Scan, platform};
 pub(crate) use container::SCRIPTS;
@@ -53,7 +54,8 @@ const OTHERS: &[u16] = &[
 pub(crate) fn settle(scan: &Scan<'_>, into: &mut Detection) {
     let is_static = into.is_static.as_ref().is_some_and(|fact| fact.value);
     // Its usual port is that of a server which the app's own files need not name.
-    let is_python = into.detector == "python";
+    let framework = into.framework.as_ref().map(|fact| fact.value.as_str());
+    let is_python = into.detector == "python" && framework != Some("django");
     let Some(port) = into
         .port
         .as_mut()
@@ -67,6 +69,7 @@ pub(crate) fn settle(scan: &Scan<'_>, into: &mut Detection) {
         let found = container::in_manifests(scan)
             .or_else(|| container::in_readme(scan))
             .or_else(|| container::in_readme_commands(scan))
+            .or_else(|| bound_in_env_example(scan))
             .or_else(|| container::in_scripts_of_developers(scan));
         if let Some(found) = found {
             *port = found;
@@ -122,36 +125,78 @@ const NAMES: &[&str] = &[
     "NITRO_PORT",
 ];
 
+/// Whether the name is one of those, or one of them behind the app's own name.
+fn is_own(scan: &Scan<'_>, name: &str) -> bool {
+    if NAMES.contains(&name) || name.ends_with("_LISTEN_PORT") {
+        return true;
+    }
+    let start = name.strip_suffix("_PORT").map(|start| {
+        let start = start.strip_suffix("_HTTP").unwrap_or(start);
+        start.strip_suffix("_SERVER").unwrap_or(start)
+    });
+    let own = || Some(own_name(scan)?.replace('-', "_"));
+    start.is_some_and(|start| own().is_some_and(|own| own.eq_ignore_ascii_case(start)))
+}
+
+/// What the app's manifest calls it.
+fn own_name(scan: &Scan<'_>) -> Option<String> {
+    let in_toml = |path: &str, pointers: [&str; 2]| {
+        let manifest = scan.toml(path)?;
+        let name = pointers
+            .iter()
+            .find_map(|pointer| manifest.pointer(pointer));
+        name?.as_str().map(str::to_owned)
+    };
+    let package = || {
+        scan.package()?
+            .value
+            .get("name")?
+            .as_str()
+            .map(str::to_owned)
+    };
+    let module = || Some(GoMod::read(scan, "go.mod")?.module);
+    let name = package()
+        .or_else(|| in_toml("pyproject.toml", ["/project/name", "/tool/poetry/name"]))
+        .or_else(|| in_toml("Cargo.toml", ["/package/name", "/workspace/package/name"]))
+        .or_else(module)?;
+    Some(crate::scan::base_name(&name).to_owned())
+}
+
 /// `PORT=` in the examples of the environment.
 pub(crate) fn in_env_example(scan: &Scan<'_>) -> Option<Fact<u16>> {
-    for path in super::databases::ENV_FILES {
-        let Some(text) = scan.text(path) else {
-            continue;
-        };
-        for (index, line) in text.lines().enumerate() {
-            let Some((name, value)) = line.trim().trim_start_matches("export ").split_once('=')
-            else {
-                continue;
-            };
-            if NAMES.contains(&name.trim()) {
-                // What follows is a comment.
-                let value = value.split_whitespace().next().unwrap_or_default();
-                let port = sound(value.trim_matches(['"', '\'']));
-                if let Some(port) = port.filter(|port| !OTHERS.contains(port)) {
-                    return Some(Fact::new(
-                        port,
-                        80,
-                        Evidence::line(
-                            *path,
-                            u32::try_from(index + 1).ok(),
-                            "the example of the environment",
-                        ),
-                    ));
-                }
-            }
-        }
-    }
-    None
+    let mut set = in_env_files(scan).filter_map(|(name, value, evidence)| {
+        let port = sound(&value).filter(|port| !OTHERS.contains(port))?;
+        is_own(scan, &name).then(|| Fact::new(port, 80, evidence))
+    });
+    set.next()
+}
+
+/// The port of an address that is every one of the machine's, as in `BIND_ON=0.0.0.0:8000`, where there is only one.
+fn bound_in_env_example(scan: &Scan<'_>) -> Option<Fact<u16>> {
+    let mut bound = in_env_files(scan).filter_map(|(_, value, evidence)| {
+        let port = sound(value.strip_prefix("0.0.0.0:")?)?;
+        Some(Fact::new(port, 70, evidence))
+    });
+    bound.next().filter(|_| bound.next().is_none())
+}
+
+/// The names of the examples with their values.
+fn in_env_files(scan: &Scan<'_>) -> impl Iterator<Item = (String, String, Evidence)> {
+    let texts = super::databases::ENV_FILES
+        .iter()
+        .filter_map(|path| Some((*path, scan.text(path)?)));
+    texts.flat_map(|(path, text)| {
+        let settings = (1..).zip(text.lines()).filter_map(|(number, line)| {
+            let line = line.trim().trim_start_matches("export ");
+            let (name, value) = line.split_once('=').filter(|_| !line.starts_with('#'))?;
+            // What follows is a comment.
+            let value = value.split_whitespace().next().unwrap_or_default();
+            let value = value.trim_matches(['"', '\'']).to_owned();
+            let evidence = Evidence::line(path, Some(number), "the example of the environment");
+            Some((name.trim().to_owned(), value, evidence))
+        });
+        settings.collect::<Vec<_>>()
+    })
 }
 
 #[cfg(test)]
@@ -235,12 +280,39 @@ mod tests {
                 ".option('port', {\n  alias: 'p',\n  default: 8102,\n})",
                 8102,
             ),
+            ("set :port, 8103", 8103),
+            (".run(([0, 0, 0, 0, 0, 0, 0, 0], 8104))", 8104),
             (
                 "#[arg(long, default_value = \"8098\")]\n    port: u16,",
                 8098,
             ),
             ("debug_port = 8099\nport = 8100", 8100),
         ]);
+    }
+
+    #[test]
+    fn the_environment_says_the_port() {
+        let port = |text: &str| {
+            let tree = MemoryTree::new([(".env.example", text)]);
+            let scan = Scan::new(&tree);
+            let found = in_env_example(&scan).or_else(|| bound_in_env_example(&scan));
+            found.map(|fact| fact.value)
+        };
+        assert_eq!(
+            port("A=0.0.0.0:9000\nexport PORT='3000' # here\n"),
+            Some(3000)
+        );
+        assert_eq!(port("#PORT=1\nBIND_ON=0.0.0.0:8000\n"), Some(8000));
+        assert_eq!(port("A=0.0.0.0:8000\nMETRICS=0.0.0.0:9000\n"), None);
+        assert_eq!(port("DATABASE=127.0.0.1:8000\n"), None);
+        assert_eq!(port("SHOP_LISTEN_PORT = \"3939\"\n"), Some(3939));
+        assert_eq!(port("OTHER_PORT=3939\n"), None);
+        let tree = MemoryTree::new([
+            (".env.example", "OTHER_PORT=1111\nMY_SHOP_PORT=3939\n"),
+            ("package.json", r#"{"name": "@me/my-shop"}"#),
+        ]);
+        let found = in_env_example(&Scan::new(&tree)).map(|fact| fact.value);
+        assert_eq!(found, Some(3939));
     }
 
     #[test]

@@ -17,11 +17,14 @@ const TOLD: &[&str] = &[
 const SETTINGS: &[&str] = &[
     "Settings.ts",
     "app.config.ts",
+    "appConfig.js",
+    "appConfig.ts",
     "config.js",
     "config.ts",
     "env.js",
     "env.ts",
     "envConfig.ts",
+    "serverConfig.ts",
     "settings.ts",
 ];
 

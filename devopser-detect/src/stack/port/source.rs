@@ -31,6 +31,8 @@ const OTHERWISE: &[&str] = &[
     r#"(?i:\bport)["']?\s*(?::|=|:=)\s*(?:int\s*=\s*)?["']?:?(\d{2,5})\b"#,
     r#"(?:(?i:default_?port|http_?port|server_?port|listen_?port|app_?port|api_?port|web_?port|backend_?port)|PORT)["']?\s*(?::|=|:=)\s*(?:int\s*=\s*)?["']?:?(\d{2,5})\b"#,
     r#"\bport\(\s*(\d{2,5})\s*\)"#,
+    r#"\bset[\s(]+:port\s*,\s*(\d{2,5})\b"#,
+    r#"\.run\(\s*\(\s*\[[0,\s]{1,30}\]\s*,\s*(\d{2,5})\s*\)"#,
     r#"long:"(?:listen|port)"[\w :".,'-]{0,120}?default:"(\d{2,5})""#,
     r#"InetSocketAddress\(\s*(?:"[\w.]*"\s*,\s*)?(\d{2,5})\s*\)"#,
     r#"(?:getenv|environ\.get)\(\s*["']\w{1,30}_PORT["']\s*,\s*["']?(\d{2,5})\b"#,

@@ -259,7 +259,7 @@ fn own_program(scan: &Scan<'_>, requirements: &Requirements, found: &Entry) -> O
     }
     let mut programs = scan
         .root_with(".py")
-        .filter(|path| code::is_own(path) && *path != "fabfile.py");
+        .filter(|path| code::is_own(path) && !["fabfile.py", "manage.py"].contains(path));
     let mut programs = programs.by_ref().filter(|path| {
         scan.text(path).is_some_and(|text| {
             let imports = [format!("import {package}"), format!("from {package}")];
