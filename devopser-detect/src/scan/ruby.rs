@@ -7,8 +7,8 @@ use super::Scan;
 /// What a `Gemfile` asks for; it is read as text, never run.
 #[derive(Debug, Default)]
 pub(crate) struct Gemfile {
-    /// Gems and their lines.
-    pub(crate) gems: Vec<(String, u32)>,
+    /// Gems with the files and lines that ask for them.
+    gems: Vec<(String, String, u32)>,
     /// The `ruby` line.
     pub(crate) ruby: Option<(String, u32)>,
 }
@@ -26,7 +26,9 @@ impl Gemfile {
                 .or_else(|| line.strip_prefix("gem("))
             {
                 if let Some(name) = quoted(rest) {
-                    found.gems.push((name.to_owned(), number));
+                    found
+                        .gems
+                        .push((name.to_owned(), "Gemfile".to_owned(), number));
                 }
             } else if let Some(rest) = line
                 .strip_prefix("ruby ")
@@ -37,14 +39,34 @@ impl Gemfile {
                 found.ruby = Some((version.to_owned(), number));
             }
         }
+        if text.contains("gemspec") {
+            found.add_gemspec(scan);
+        }
         Some(found)
+    }
+
+    /// What the gem that lies here itself needs when it runs
+    /// (<https://guides.rubygems.org/specification-reference/#add_dependency>).
+    fn add_gemspec(&mut self, scan: &Scan<'_>) {
+        for path in scan.root_with(".gemspec").take(4) {
+            let text = scan.text(path).unwrap_or_default();
+            for (number, line) in (1..).zip(text.lines().take(5000)) {
+                let called = ["add_dependency", "add_runtime_dependency"];
+                let rest = called
+                    .iter()
+                    .find_map(|name| Some(line.split_once(name)?.1));
+                if let Some(name) = rest.and_then(quoted) {
+                    self.gems.push((name.to_owned(), path.to_owned(), number));
+                }
+            }
+        }
     }
 
     /// Evidence that a gem is asked for.
     pub(crate) fn gem(&self, name: &str) -> Option<Evidence> {
-        let (_, line) = self.gems.iter().find(|(known, _)| known == name)?;
+        let (_, path, line) = self.gems.iter().find(|(known, ..)| known == name)?;
         Some(Evidence::line(
-            "Gemfile",
+            path.as_str(),
             Some(*line),
             format!("asks for the gem {name}"),
         ))
@@ -72,5 +94,20 @@ mod tests {
         let gemfile = Gemfile::read(&Scan::new(&tree)).unwrap();
         assert_eq!(gemfile.ruby, Some(("3.3.1".to_owned(), 2)));
         assert_eq!(gemfile.gem("pg").unwrap().line, Some(4));
+    }
+
+    #[test]
+    fn a_gemspec_asks_for_gems_where_the_gemfile_names_it() {
+        let spec = "Gem::Specification.new do |s|\n  # no\n  s.add_dependency 'rails', '>= 7'\n  s.add_development_dependency 'pg'\nend\n";
+        let read = |gemfile: &str| {
+            let tree = MemoryTree::new([("Gemfile", gemfile), ("shop.gemspec", spec)]);
+            let gemfile = Gemfile::read(&Scan::new(&tree)).unwrap();
+            (gemfile.gem("rails"), gemfile.gem("pg"))
+        };
+        let (rails, pg) = read("source 'x'\ngemspec\n");
+        let rails = rails.unwrap();
+        assert_eq!((rails.path.as_str(), rails.line), ("shop.gemspec", Some(3)));
+        assert_eq!(pg, None);
+        assert_eq!(read("source 'x'\n").0, None);
     }
 }

@@ -390,6 +390,14 @@ fn packaged(scan: &Scan<'_>, own: &Pom, framework: Option<&str>) -> (&'static st
     }
 }
 
+/// Plugins of Gradle that make a program.
+const PROGRAM_PLUGINS: &[&str] = &[
+    "application",
+    "org.springframework.boot",
+    "shadow",
+    "io.quarkus",
+];
+
 /// `bootJar`, `shadowJar` or the application plugin's `installDist`
 /// (<https://docs.gradle.org/current/userguide/application_plugin.html>).
 fn gradle(
@@ -405,26 +413,21 @@ fn gradle(
         .into_iter()
         .chain(scan.ending("build.gradle.kts", 2))
         .collect();
-    let module = modules.into_iter().find(|path| {
-        let text = scan.text(path).unwrap_or_default();
-        path.contains('/')
-            && [
-                "application",
-                "org.springframework.boot",
-                "shadow",
-                "io.quarkus",
-            ]
-            .iter()
-            .any(|plugin| text.contains(plugin))
-    });
-    let own_text = [
-        "application",
-        "org.springframework.boot",
-        "shadow",
-        "io.quarkus",
-    ]
-    .iter()
-    .any(|plugin| gradle.text.contains(plugin));
+    let names = |text: &str| PROGRAM_PLUGINS.iter().any(|plugin| text.contains(plugin));
+    let with = |is_wanted: &dyn Fn(&str) -> bool| {
+        let mut modules = modules.iter().copied().filter(|path| path.contains('/'));
+        modules.find(|path| scan.text(path).is_some_and(|text| is_wanted(&text)))
+    };
+    // Programs for the desktop stand beside servers: what uses the framework's own plugin goes before.
+    let own_plugin = match framework {
+        Some("spring-boot") => Some("org.springframework.boot"),
+        Some("quarkus") => Some("io.quarkus"),
+        _ => None,
+    };
+    let module = own_plugin
+        .and_then(|plugin| with(&|text| text.contains(plugin)))
+        .or_else(|| with(&names));
+    let own_text = names(&gradle.text);
     let folder = module
         .filter(|_| !own_text)
         .map(crate::scan::folder_of)

@@ -329,7 +329,18 @@ fn entry(scan: &Scan<'_>, package: &Package) -> Option<Fact<String>> {
             let mut scripts = package.scripts.values();
             scripts.any(|script| is_development(script, None) && script.contains(path))
         };
-        if let Some(path) = with_ending.iter().find(|path| scan.has(path))
+        // An app for the desktop; the server beside it is the program that it installs.
+        let is_desktop = |path: &str| {
+            let text = scan.text(path).unwrap_or_default();
+            ["'electron'", "\"electron\""]
+                .iter()
+                .any(|name| text.contains(name))
+        };
+        let path = with_ending.iter().find(|path| scan.has(path));
+        if path.is_some_and(|path| is_desktop(path)) {
+            return installed(scan, package);
+        }
+        if let Some(path) = path
             && (is_program(scan, path) || package.scripts.is_empty() || is_reloaded(path))
         {
             return fact(
@@ -387,6 +398,25 @@ fn is_program(scan: &Scan<'_>, path: &str) -> bool {
         .iter()
         .any(|sign| text.contains(sign))
     })
+}
+
+/// The program that `bin` installs (<https://docs.npmjs.com/cli/configuring-npm/package-json#bin>).
+fn installed(scan: &Scan<'_>, package: &Package) -> Option<Fact<String>> {
+    let bin = package.value.get("bin")?;
+    let named = bin
+        .as_object()
+        .and_then(|all| all.values().next())
+        .unwrap_or(bin);
+    let path = named.as_str()?.trim_start_matches("./");
+    let command = || format!("node {path}");
+    let is_sound = scan.has(path) && crate::scan::is_plain(path);
+    is_sound.then(|| {
+        fact(
+            command(),
+            70,
+            scan.in_package("bin", format!("bin is {path}")),
+        )
+    })?
 }
 
 /// Whether starting the app runs a program of the repository's own.

@@ -133,7 +133,26 @@ pub(crate) fn find(scan: &Scan<'_>, requirements: &Requirements) -> Option<Entry
                 .unwrap_or(object)
         })
         .or_else(|| library_entry(scan, &sources, requirements))
+        .or_else(|| server_module(scan, &sources))
         .or_else(|| plain(scan, &sources))
+}
+
+/// A module that exists for servers, whatever makes the application that it gives
+/// (<https://peps.python.org/pep-3333/#the-application-framework-side>).
+fn server_module(scan: &Scan<'_>, sources: &[&str]) -> Option<Entry> {
+    let mut modules = sources.iter().filter(|path| base_name(path) == "wsgi.py");
+    modules.find_map(|path| {
+        let names = ["application", "app"];
+        let given = |line: &str| names.into_iter().find(|name| gives(line, name));
+        let (line, object) = line_with(scan, path, |line| given(line).map(str::to_owned))?;
+        Some(Entry {
+            path: (*path).to_owned(),
+            object: Some(object),
+            framework: None,
+            line: Some(line),
+            made_in: None,
+        })
+    })
 }
 
 /// An application object in a source of the root, or in a file with the best names in `app` or `src`: those go before

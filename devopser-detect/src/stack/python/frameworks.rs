@@ -135,7 +135,12 @@ pub(crate) fn start(
     let entry = entry?;
     let evidence = Evidence::line(entry.path.clone(), entry.line, "the entry file");
     let Some(row) = row else {
-        return fact(program(entry), 75, evidence);
+        let object = entry
+            .object
+            .as_deref()
+            .filter(|_| requirements.has("gunicorn"));
+        let served = object.map(|object| gunicorn(None, &entry.module(), object));
+        return fact(served.unwrap_or_else(|| program(entry)), 75, evidence);
     };
     let (module, object) = (entry.module(), entry.object.clone());
     let object = match row.serve {
@@ -169,17 +174,20 @@ pub(crate) fn start(
             }
         }
         (_, None) => program(entry),
-        (Serve::Wsgi, Some(object)) => {
-            let chdir = folder
-                .map(|folder| format!("--chdir {folder} "))
-                .unwrap_or_default();
-            // A factory is called in the argument, which a shell must not read.
-            let quote = if object.ends_with(')') { "'" } else { "" };
-            format!("gunicorn {chdir}--bind 0.0.0.0:$PORT {quote}{module}:{object}{quote}")
-        }
+        (Serve::Wsgi, Some(object)) => gunicorn(folder, &module, &object),
         (Serve::Asgi, Some(object)) => asgi(requirements, row.id, folder, &module, &object, entry),
     };
     fact(command, 85, evidence)
+}
+
+/// The server for WSGI; modules are named from inside the folder.
+fn gunicorn(folder: Option<&str>, module: &str, object: &str) -> String {
+    let chdir = folder
+        .map(|folder| format!("--chdir {folder} "))
+        .unwrap_or_default();
+    // A factory is called in the argument, which a shell must not read.
+    let quote = if object.ends_with(')') { "'" } else { "" };
+    format!("gunicorn {chdir}--bind 0.0.0.0:$PORT {quote}{module}:{object}{quote}")
 }
 
 /// Whether the entry file calls `{name}.run(…)` outside of any block, so that importing it starts a server.
