@@ -45,7 +45,7 @@ pub(crate) const TYPESCRIPT_ENTRIES: &[&str] = &[
 ];
 
 /// The production scripts, best first.
-const START_SCRIPTS: &[&str] = &[
+pub(super) const START_SCRIPTS: &[&str] = &[
     "start:prod",
     "start:production",
     "start",

@@ -80,11 +80,7 @@ fn moved<T>(scan: &Scan<'_>, folder: &str, mut fact: Fact<T>) -> Fact<T> {
 
 /// The member that the root's start script calls into.
 pub(super) fn started(scan: &Scan<'_>, package: &Package) -> Option<(String, Evidence)> {
-    called(
-        scan,
-        package,
-        &["start:prod", "start:production", "start", "prod"],
-    )
+    called(scan, package, super::commands::START_SCRIPTS)
 }
 
 fn called(scan: &Scan<'_>, package: &Package, scripts: &[&str]) -> Option<(String, Evidence)> {
