@@ -56,7 +56,6 @@ pub(crate) fn server(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines<'_>) 
 
 /// What is built with the sources in place.
 fn build(stack: &Detection, rails: bool, lines: &mut Lines<'_>) {
-    lines.add("COPY . .");
     if rails {
         lines.run(
             "",
@@ -83,7 +82,6 @@ fn build(stack: &Detection, rails: bool, lines: &mut Lines<'_>) {
 /// A site that Ruby builds and nginx serves.
 pub(crate) fn site(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines<'_>) {
     base(stack, plan, lines);
-    lines.add("COPY . .");
     lines.run(
         "",
         value(stack.build_command.as_ref()).unwrap_or("bundle exec jekyll build"),
@@ -98,6 +96,7 @@ fn image(stack: &Detection, plan: &Plan<'_>) -> String {
     plan.image(&format!("ruby:{}-slim", tag(version)))
 }
 
+/// The stage with the gems and the sources.
 fn base(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines<'_>) {
     lines.stage(&image(stack, plan), Some("build"));
     let mut packages = vec!["build-essential", "git", "libyaml-dev", "pkg-config"];
@@ -108,10 +107,16 @@ fn base(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines<'_>) {
         ("BUNDLE_WITHOUT", "development:test"),
     ]);
     lines.add("WORKDIR /app");
-    if value(stack.package_manager.as_ref()) == Some("bundler") {
+    let has_gems = value(stack.package_manager.as_ref()) == Some("bundler");
+    let needs_sources = hint(stack, "install-needs-source").is_some();
+    if has_gems && !needs_sources {
         // A glob may match nothing; .ruby-version is read by Gemfiles that say `ruby file:`.
         lines
             .add("COPY Gemfile Gemfile.loc[k] .ruby-versio[n] ./")
             .run("", "bundle install");
+    }
+    lines.add("COPY . .");
+    if has_gems && needs_sources {
+        lines.run("", "bundle install");
     }
 }

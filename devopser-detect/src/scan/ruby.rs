@@ -11,6 +11,8 @@ pub(crate) struct Gemfile {
     gems: Vec<(String, String, u32)>,
     /// The `ruby` line.
     pub(crate) ruby: Option<(String, u32)>,
+    /// Whether an installation reads other files of the repository: gems that lie in it, or a Gemfile in parts.
+    pub(crate) needs_sources: bool,
 }
 
 impl Gemfile {
@@ -21,6 +23,15 @@ impl Gemfile {
         for (index, line) in text.lines().enumerate().take(5000) {
             let number = u32::try_from(index + 1).unwrap_or(u32::MAX);
             let line = line.trim_start();
+            let shared = [
+                "gemspec",
+                "path:",
+                ":path =>",
+                "eval_gemfile",
+                "require_relative",
+            ];
+            found.needs_sources |=
+                !line.starts_with('#') && shared.iter().any(|word| line.contains(word));
             if let Some(rest) = line
                 .strip_prefix("gem ")
                 .or_else(|| line.strip_prefix("gem("))
@@ -104,6 +115,12 @@ mod tests {
             let gemfile = Gemfile::read(&Scan::new(&tree)).unwrap();
             (gemfile.gem("rails"), gemfile.gem("pg"))
         };
+        let needs_sources = |gemfile: &str| {
+            let tree = MemoryTree::new([("Gemfile", gemfile)]);
+            Gemfile::read(&Scan::new(&tree)).unwrap().needs_sources
+        };
+        assert!(needs_sources("gemspec\n") && needs_sources("gem 'a', path: 'engines/a'\n"));
+        assert!(!needs_sources("# gemspec\ngem 'a'\n"));
         let (rails, pg) = read("source 'x'\ngemspec\n");
         let rails = rails.unwrap();
         assert_eq!((rails.path.as_str(), rails.line), ("shop.gemspec", Some(3)));

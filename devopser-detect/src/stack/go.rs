@@ -296,10 +296,12 @@ fn pinned(scan: &Scan<'_>, module: Option<&GoMod>) -> Option<Fact<String>> {
     })
 }
 
-/// The oldest line that still gets fixes, where the go line asks for at least an older one.
+/// The oldest line that still gets fixes, where the go line is an older one that nobody chose.
 ///
 /// Since Go 1.21 the go line is the least version that will do; before, it was advice on how to read the sources
-/// (<https://go.dev/ref/mod#go-mod-file-go>). The newest two lines get fixes (<https://go.dev/doc/devel/release#policy>).
+/// (<https://go.dev/ref/mod#go-mod-file-go>). The first release of a line stands there where a dependency asked for the line,
+/// and since Go 1.26 in new modules, which name the line before the one they are made with (<https://go.dev/doc/go1.26#go-command>);
+/// any other is the one that the authors had. The newest two lines get fixes (<https://go.dev/doc/devel/release#policy>).
 fn still_fixed(least: Fact<String>) -> Fact<String> {
     let minor = |version: &str| -> Option<u32> {
         let mut parts = version.split('.');
@@ -310,7 +312,8 @@ fn still_fixed(least: Fact<String>) -> Fact<String> {
     let Some((oldest, asked)) = oldest.zip(minor(&least.value)) else {
         return least;
     };
-    if asked < 21 || minor(oldest.version).is_none_or(|fixed| asked >= fixed) {
+    let is_chosen = !(least.value.ends_with(".0") && least.value.matches('.').count() == 2);
+    if is_chosen || asked < 21 || minor(oldest.version).is_none_or(|fixed| asked >= fixed) {
         return least;
     }
     let mut raised = Fact {

@@ -331,6 +331,10 @@ fn rails(scan: &Scan<'_>, id: Option<&str>, into: &mut Detection) {
         into.hints
             .insert("lock".to_owned(), "Gemfile.lock".to_owned());
     }
+    if Gemfile::read(scan).is_some_and(|gemfile| gemfile.needs_sources) {
+        into.hints
+            .insert("install-needs-source".to_owned(), "true".to_owned());
+    }
     let packages: Vec<&str> = [
         ("pg", "build:libpq-dev run:libpq5"),
         ("mysql2", "build:default-libmysqlclient-dev run:libmariadb3"),
