@@ -54,9 +54,13 @@ const PROGRAMS: &[&str] = &[
 pub(crate) fn in_scripts(scan: &Scan<'_>) -> Option<Fact<u16>> {
     let usual = SCRIPTS.iter().copied().filter(|path| scan.has(path));
     let of_one = scan.root_with(".sh").filter(|path| {
+        let is_for_developers = ["dev", "test", "local"]
+            .iter()
+            .any(|word| path.contains(word));
         ["entrypoint", "docker-entrypoint"]
             .iter()
             .any(|start| path.starts_with(start))
+            && !is_for_developers
     });
     usual.chain(of_one).find_map(|path| {
         let text = scan.text(path)?;

@@ -127,7 +127,11 @@ const NAMES: &[&str] = &[
 
 /// Whether the name is one of those, or one of them behind the app's own name.
 fn is_own(scan: &Scan<'_>, name: &str) -> bool {
-    if NAMES.contains(&name) || name.ends_with("_LISTEN_PORT") {
+    let is_aside = || {
+        let name = name.to_ascii_lowercase();
+        source::ASIDE.iter().any(|word| name.contains(word))
+    };
+    if NAMES.contains(&name) || name.ends_with("_LISTEN_PORT") && !is_aside() {
         return true;
     }
     let start = name.strip_suffix("_PORT").map(|start| {
@@ -306,7 +310,7 @@ mod tests {
         assert_eq!(port("A=0.0.0.0:8000\nMETRICS=0.0.0.0:9000\n"), None);
         assert_eq!(port("DATABASE=127.0.0.1:8000\n"), None);
         assert_eq!(port("SHOP_LISTEN_PORT = \"3939\"\n"), Some(3939));
-        assert_eq!(port("OTHER_PORT=3939\n"), None);
+        assert_eq!(port("OTHER_PORT=3939\nMETRICS_LISTEN_PORT=9100\n"), None);
         let tree = MemoryTree::new([
             (".env.example", "OTHER_PORT=1111\nMY_SHOP_PORT=3939\n"),
             ("package.json", r#"{"name": "@me/my-shop"}"#),

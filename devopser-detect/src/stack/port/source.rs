@@ -53,7 +53,7 @@ static IN_SOURCE: LazyLock<Option<Patterns>> =
     LazyLock::new(|| Patterns::new(&[OF_ENVIRONMENT, OTHERWISE].concat()));
 
 /// Words in a name that make a port that of something else: a metrics endpoint, another server.
-const ASIDE: &[&str] = &[
+pub(super) const ASIDE: &[&str] = &[
     "metric",
     "smtp",
     "mail",
