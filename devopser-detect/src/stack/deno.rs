@@ -334,7 +334,14 @@ fn sign_of_bun(scan: &Scan<'_>) -> Option<Sign> {
     }
     let entry = entries_of_bun().find(|path| scan.has(path) && uses_bun(scan, path));
     let dev = script_of("dev");
-    let develops = runs_bun(&dev) && !dev.contains("bun run ") && !dev.contains("bunx");
+    // A file that `bun run` is given runs as it is; anything else is another script
+    // (<https://hono.dev/docs/getting-started/bun>, <https://bun.com/docs/runtime>).
+    let developed = entries_of_bun()
+        .find(|path| runs_bun(&dev) && dev.split_whitespace().any(|word| word == *path))
+        .filter(|path| scan.has(path));
+    let develops = runs_bun(&dev)
+        && !dev.contains("bunx")
+        && (!dev.contains("bun run ") || developed.is_some());
     let elysia = package
         .as_ref()
         .is_some_and(|package| package.has("elysia"));
@@ -347,7 +354,7 @@ fn sign_of_bun(scan: &Scan<'_>) -> Option<Sign> {
     };
     let module = || module_of_bun(scan)?.entry;
     Some(Sign {
-        entry: entry.or_else(|| module().filter(|_| script.is_none())),
+        entry: entry.or_else(|| developed.or_else(module).filter(|_| script.is_none())),
         script,
         evidence,
     })

@@ -370,6 +370,7 @@ fn key<'v>(value: &'v serde_json::Value, name: &str) -> Option<&'v serde_json::V
 fn in_program(scan: &Scan<'_>, project: &Project) -> Option<Fact<u16>> {
     const SIGNS: &[&str] = &[
         "ListenAnyIP(",
+        "static int Port = ",
         "UseUrls(\"http://*:",
         "UseUrls(\"http://0.0.0.0:",
         "UseUrls(\"http://+:",

@@ -351,6 +351,8 @@ fn rails(scan: &Scan<'_>, id: Option<&str>, into: &mut Detection) {
 
 const GEMS: &[(&str, Database)] = &[
     ("pg", Database::Postgres),
+    ("sequel_pg", Database::Postgres),
+    ("activerecord-postgis-adapter", Database::Postgres),
     ("mysql2", Database::Mysql),
     ("trilogy", Database::Mysql),
     ("mongoid", Database::Mongodb),

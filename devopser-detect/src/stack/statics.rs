@@ -83,7 +83,9 @@ fn anywhere(scan: &Scan<'_>) -> Option<String> {
     if scan.has_manifest() {
         return None;
     }
-    let pages = scan.named("index.html", 2);
+    let mut pages = scan.named("index.html", 2);
+    // What a program fills in is no page.
+    pages.retain(|page| !["templates", "views"].contains(&crate::scan::base_name(folder_of(page))));
     match pages.as_slice() {
         [only] => Some(folder_of(only).to_owned()),
         _ => None,

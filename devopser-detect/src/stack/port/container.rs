@@ -328,14 +328,16 @@ pub(crate) fn in_readme_address(scan: &Scan<'_>) -> Option<Fact<u16>> {
     only(&ports, crate::summary::GUESS, evidence)
 }
 
-fn readme<'p>(scan: &Scan<'_>) -> Option<&'p str> {
-    scan.first(&[
-        "README.md",
-        "readme.md",
-        "Readme.md",
-        ".github/README.md",
-        "docs/README.md",
-    ])
+/// The README, whatever the case and ending of its name.
+fn readme<'s>(scan: &'s Scan<'_>) -> Option<&'s str> {
+    let is_readme = |path: &&str| {
+        let name = path.split('.').next().unwrap_or_default();
+        name.eq_ignore_ascii_case("readme") && path.matches('.').count() <= 1
+    };
+    let usual = scan.first(&["README.md"]);
+    let other = || scan.root_with("").find(is_readme);
+    let elsewhere = || scan.first(&[".github/README.md", "docs/README.md"]);
+    usual.or_else(other).or_else(elsewhere)
 }
 
 fn in_commands<'p>(scan: &Scan<'_>, paths: impl IntoIterator<Item = &'p str>) -> Option<Fact<u16>> {

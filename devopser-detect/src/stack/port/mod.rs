@@ -284,6 +284,18 @@ mod tests {
                 ".option('port', {\n  alias: 'p',\n  default: 8102,\n})",
                 8102,
             ),
+            (
+                "port = process.env.PORT || (process.env.NODE_ENV !== \"development\" ? 80 : 3002)",
+                80,
+            ),
+            (
+                "@click.option('-p', '--port', help='Port (default: 8105)', default=8105)",
+                8105,
+            ),
+            (
+                "pydevd_pycharm.settrace('a', port=9000)\napp.run(port=8106)",
+                8106,
+            ),
             ("set :port, 8103", 8103),
             (".run(([0, 0, 0, 0, 0, 0, 0, 0], 8104))", 8104),
             (

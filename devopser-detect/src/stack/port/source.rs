@@ -11,7 +11,7 @@ use crate::scan::{Scan, code, line_at};
 
 /// The default beside the environment's `PORT`: what every platform sets, so surely the app's own port.
 const OF_ENVIRONMENT: &[&str] = &[
-    r#"(?:process\.env\.\w*PORT\w*|Bun\.env\.PORT|Deno\.env\.get\(["']PORT["']\)|env\.PORT|\bPORT)[)!]{0,3}(?:\s*,\s*10\s*\))?\s*(?:\|\||\?\?|,)\s*["'`]?(\d{2,5})\b"#,
+    r#"(?:process\.env\.\w*PORT\w*|Bun\.env\.PORT|Deno\.env\.get\(["']PORT["']\)|env\.PORT|\bPORT)[)!]{0,3}(?:\s*,\s*10\s*\))?\s*(?:\|\||\?\?|,)\s*(?:\(?\s*process\.env\.NODE_ENV\s*(?:!==?\s*["']dev\w*|===?\s*["']prod\w*)["']\s*\?\s*)?["'`]?(\d{2,5})\b"#,
     r#"\.get(?:OrThrow)?(?:<\w+>)?\(\s*["'](?:\w+\.)?(?:PORT|port)["']\s*\)\s*(?:\|\||\?\?)\s*["']?(\d{2,5})\b"#,
     r#"["']PORT["']\s*\]?\)?\s*(?:,|\|\||\?\?|\bor\b)\s*["']?(\d{2,5})\b"#,
     r#"ENV\.fetch\(\s*["']PORT["']\s*\)\s*\{\s*["']?(\d{2,5})"#,
@@ -41,7 +41,7 @@ const OTHERWISE: &[&str] = &[
     r#"["']port["']\s*,\s*(?:["']p["']\s*,\s*)?["']?:?(\d{2,5})\b"#,
     r#"\b(?:HTTP|Http|Server|Listen|Web|API)?Port\s+\w+\s+`[\w :"=,-]{0,60}?default[:=]"?:?(\d{2,5})\b"#,
     r#"["'](?:port|p)["']\s*,\s*\{[\w\s:'",.()-]{0,160}?\bdefault:\s*(\d{2,5})\b"#,
-    r#"["']--port["'][\w\s,="'.]{0,80}?\bdefault\s*=\s*["']?(\d{2,5})\b"#,
+    r#"["']--port["'][\w\s,="'.:()]{0,80}?\bdefault\s*=\s*["']?(\d{2,5})\b"#,
     r#"(?:clap|arg)\([\w\s,="'-]{0,80}?\bdefault_value(?:_t)?\s*=\s*"?(\d{2,5})"?\s*\)\]\s*(?:pub\s+)?(?:http_|listen_|server_|web_)?port\s*:"#,
     r#"\bdefault\s*=\s*"?(\d{2,5})"?\s*\)\]\s*(?:pub\s+)?(?:http_|listen_|server_|web_)port\s*:"#,
     r#"\bport\s*=\s*int\([\w(). "',/\[\]]{0,60}?(\d{2,5})"#,
@@ -73,6 +73,8 @@ pub(super) const ASIDE: &[&str] = &[
     "otel",
     "jaeger",
     "inspector",
+    "pydevd",
+    "debugpy",
     "livereload",
     "minport",
     "min_port",
