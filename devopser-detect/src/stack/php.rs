@@ -326,18 +326,22 @@ const ENV_WORDS: &[(&str, Database)] = &[
 /// Doctrine's. Symfony commits its defaults to `.env`
 /// (<https://symfony.com/doc/current/configuration.html#configuring-environment-variables-in-env-files>).
 fn has_drivers(requires: &Requires<'_>, framework: Option<&str>) -> bool {
-    let doctrine = [
+    match framework {
+        Some("symfony" | "slim" | "mezzio" | "laminas") | None => has_layer(requires),
+        Some(_) => true,
+    }
+}
+
+/// Whether it requires a layer that talks to any database.
+fn has_layer(requires: &Requires<'_>) -> bool {
+    let layers = [
         "doctrine/dbal",
         "doctrine/orm",
         "doctrine/doctrine-bundle",
+        "illuminate/database",
         "symfony/orm-pack",
     ];
-    match framework {
-        Some("symfony" | "slim" | "mezzio" | "laminas") | None => {
-            doctrine.iter().any(|name| requires.get(name).is_some())
-        }
-        Some(_) => true,
-    }
+    layers.iter().any(|name| requires.get(name).is_some())
 }
 
 fn needs(scan: &Scan<'_>, requires: &Requires<'_>, framework: Option<&str>) -> Fact<Vec<Database>> {
@@ -371,9 +375,10 @@ fn needs(scan: &Scan<'_>, requires: &Requires<'_>, framework: Option<&str>) -> F
     if has_drivers(requires, framework) {
         needs.add_env(scan, ENV_WORDS);
         let mut fact = needs.into_fact();
-        // These need one and ask which when they are installed; others name a server and not its kind.
-        let asks = ["craft", "drupal", "typo3"].map(Some).contains(&framework);
-        if fact.value.is_empty() && (asks || laravel && names_a_server(scan)) {
+        // These need one and ask which when they are installed; others talk to any, and nothing says to which. The SQLite
+        // of Laravel's example is what it begins with (https://laravel.com/docs/database#sqlite-configuration).
+        let asks = ["craft", "drupal", "typo3", "laravel", "lumen"].map(Some);
+        if fact.value.is_empty() && (asks.contains(&framework) || has_layer(requires)) {
             fact.confidence = crate::summary::GUESS;
         }
         return fact;
@@ -384,16 +389,4 @@ fn needs(scan: &Scan<'_>, requires: &Requires<'_>, framework: Option<&str>) -> F
     }
     needs.confirm_by_env(scan);
     needs.into_fact()
-}
-
-/// Whether the examples of the environment name the host of a database.
-fn names_a_server(scan: &Scan<'_>) -> bool {
-    databases::ENV_FILES.iter().any(|path| {
-        let text = scan.text(path).unwrap_or_default();
-        let mut lines = text.lines();
-        lines.any(|line| {
-            line.strip_prefix("DB_HOST=")
-                .is_some_and(|host| !host.is_empty())
-        })
-    })
 }
