@@ -315,40 +315,8 @@ fn framework_start(
 
 /// `main`, or a file that is an entry by convention.
 fn entry(scan: &Scan<'_>, package: &Package) -> Option<Fact<String>> {
-    if let Some(main) = package
-        .main
-        .as_deref()
-        .map(|main| main.trim_start_matches("./"))
-    {
-        let with_ending = [
-            main.to_owned(),
-            format!("{main}.js"),
-            format!("{main}/index.js"),
-        ];
-        let is_reloaded = |path: &str| {
-            let mut scripts = package.scripts.values();
-            scripts.any(|script| is_development(script, None) && script.contains(path))
-        };
-        // An app for the desktop; the server beside it is the program that it installs.
-        let is_desktop = |path: &str| {
-            let text = scan.text(path).unwrap_or_default();
-            ["'electron'", "\"electron\""]
-                .iter()
-                .any(|name| text.contains(name))
-        };
-        let path = with_ending.iter().find(|path| scan.has(path));
-        if path.is_some_and(|path| is_desktop(path)) {
-            return installed(scan, package);
-        }
-        if let Some(path) = path
-            && (is_program(scan, path) || package.scripts.is_empty() || is_reloaded(path))
-        {
-            return fact(
-                format!("node {path}"),
-                75,
-                scan.in_package("main", format!("main is {path}")),
-            );
-        }
+    if let Some(found) = of_main(scan, package) {
+        return Some(found);
     }
     let path = ENTRIES
         .iter()
@@ -398,6 +366,31 @@ fn is_program(scan: &Scan<'_>, path: &str) -> bool {
         .iter()
         .any(|sign| text.contains(sign))
     })
+}
+
+/// The program that `main` names.
+fn of_main(scan: &Scan<'_>, package: &Package) -> Option<Fact<String>> {
+    let main = package.main.as_deref()?.trim_start_matches("./");
+    let with_ending = [
+        main.to_owned(),
+        format!("{main}.js"),
+        format!("{main}/index.js"),
+    ];
+    let path = with_ending.iter().find(|path| scan.has(path))?;
+    // An app for the desktop; the server beside it is the program that it installs.
+    let text = scan.text(path).unwrap_or_default();
+    if text.contains("'electron'") || text.contains("\"electron\"") {
+        return installed(scan, package);
+    }
+    let is_reloaded = || {
+        let mut scripts = package.scripts.values();
+        scripts.any(|script| is_development(script, None) && script.contains(path))
+    };
+    if !is_program(scan, path) && !package.scripts.is_empty() && !is_reloaded() {
+        return None;
+    }
+    let evidence = scan.in_package("main", format!("main is {path}"));
+    fact(format!("node {path}"), 75, evidence)
 }
 
 /// The program that `bin` installs (<https://docs.npmjs.com/cli/configuring-npm/package-json#bin>).
