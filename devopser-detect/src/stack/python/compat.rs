@@ -54,11 +54,37 @@ pub(crate) fn newest(scan: &Scan<'_>, requirements: &Requirements) -> Option<Str
     Some(format!("3.{minor}"))
 }
 
-/// What an installation has to add: gunicorn before 21 imports `pkg_resources`, which setuptools no longer brings since 82
-/// (<https://setuptools.pypa.io/en/latest/history.html>).
-pub(crate) fn added(scan: &Scan<'_>, requirements: &Requirements) -> Option<&'static str> {
-    let pin = pin(scan, requirements, "gunicorn")?;
-    (pin < [21, 0, 0]).then_some("\"setuptools<82\"")
+/// Bounds of what pinned packages need and do not bound themselves: the package, the releases from and below which it is so, and
+/// the bounds. gunicorn imports `pkg_resources`, which setuptools no longer brings since 82
+/// (<https://setuptools.pypa.io/en/latest/history.html>); Flask imports what Werkzeug 3, Jinja 3.1, ItsDangerous 2.1 and MarkupSafe
+/// 2.1 took out (<https://werkzeug.palletsprojects.com/en/stable/changes/>).
+const UNBOUND: &[(&str, [u32; 3], [u32; 3], &[&str])] = &[
+    ("gunicorn", [0, 0, 0], [21, 0, 0], &["setuptools<82"]),
+    ("flask", [2, 0, 0], [2, 2, 5], &["werkzeug<3"]),
+    (
+        "flask",
+        [1, 1, 0],
+        [2, 0, 0],
+        &[
+            "werkzeug<2.1",
+            "jinja2<3.1",
+            "itsdangerous<2.1",
+            "markupsafe<2.1",
+        ],
+    ),
+];
+
+/// What an installation has to add.
+pub(crate) fn added(scan: &Scan<'_>, requirements: &Requirements) -> Vec<&'static str> {
+    let bounds = UNBOUND.iter().filter(|(name, from, below, _)| {
+        pin(scan, requirements, name).is_some_and(|pin| pin >= *from && pin < *below)
+    });
+    let bounds = bounds.flat_map(|(.., bounds)| bounds.iter().copied());
+    let is_open = |bound: &&str| {
+        let name = bound.split('<').next().unwrap_or_default();
+        !requirements.has(name)
+    };
+    bounds.filter(is_open).collect()
 }
 
 /// The version behind `==`.
@@ -98,5 +124,25 @@ mod tests {
         );
         assert_eq!(line("django==5.1.4\n").as_deref(), Some("3.13"));
         assert_eq!(line("django==5.2\npyyaml>=5\n"), None);
+    }
+
+    #[test]
+    fn what_old_releases_leave_open_is_bound() {
+        let bounds = |text: &str| {
+            let tree = MemoryTree::new([("requirements.txt", text)]);
+            let scan = Scan::new(&tree);
+            added(&scan, &scan.python())
+        };
+        assert_eq!(bounds("Flask==2.0.3\n"), ["werkzeug<3"]);
+        assert_eq!(
+            bounds("Flask==1.1.4\nWerkzeug==1.0.1\ngunicorn==20.0.4\n"),
+            [
+                "setuptools<82",
+                "jinja2<3.1",
+                "itsdangerous<2.1",
+                "markupsafe<2.1"
+            ]
+        );
+        assert!(bounds("Flask==2.3.0\n").is_empty() && bounds("Flask>=2.0\n").is_empty());
     }
 }

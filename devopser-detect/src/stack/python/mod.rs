@@ -136,7 +136,10 @@ fn fill(
     if let Some(id) = id.filter(|id| into.package_manager.is_none() && !extra.contains(id)) {
         extra.insert(0, id);
     }
-    extra.extend(compat::added(scan, requirements));
+    let mut extra: Vec<String> = extra.into_iter().map(str::to_owned).collect();
+    // A shell takes `<` for something else.
+    let bounds = compat::added(scan, requirements);
+    extra.extend(bounds.iter().map(|bound| format!("\"{bound}\"")));
     if !extra.is_empty() {
         into.hints.insert("extra".to_owned(), extra.join(" "));
     }
