@@ -274,6 +274,18 @@ fn what_a_program_without_a_manifest_imports_is_installed() {
 }
 
 #[test]
+fn what_an_installation_reads_is_there_before_it() {
+    for (name, install) in [
+        ("node-pnpm-patched", "pnpm install"),
+        ("ruby-gems-of-a-gemspec", "bundle install"),
+    ] {
+        let text = dockerfile_of(name);
+        let (sources, installed) = (text.find("COPY . ."), text.find(install));
+        assert!(sources.is_some() && sources < installed, "{text}");
+    }
+}
+
+#[test]
 fn what_an_old_gunicorn_imports_is_installed() {
     let text = dockerfile_of("python-old-gunicorn");
     assert!(text.contains("\"setuptools<82\""), "{text}");

@@ -276,16 +276,25 @@ fn hints(scan: &Scan<'_>, package: &Package, row: Option<&Framework>, into: &mut
         .values()
         .chain(package.dev_dependencies.values())
         .any(|range| {
-            ["file:", "link:", "portal:", "workspace:"]
+            ["file:", "link:", "portal:", "patch:", "workspace:"]
                 .iter()
                 .any(|prefix| range.starts_with(prefix))
         });
+    // Patches are applied while it is installed (https://pnpm.io/cli/patch, https://bun.com/docs/pm/cli/patch,
+    // https://yarnpkg.com/cli/patch).
+    let patched = ["/pnpm/patchedDependencies", "/patchedDependencies"]
+        .iter()
+        .any(|pointer| package.value.pointer(pointer).is_some())
+        || scan.has_folder(".yarn/patches");
     let workspaces = !package.workspaces().is_empty() || scan.has("pnpm-workspace.yaml");
     let above = scan.above().and_then(Scan::package);
     let has_cypress = package.has("cypress") || above.is_some_and(|above| above.has("cypress"));
     for (name, wanted) in [
         ("cypress", has_cypress),
-        ("install-needs-source", hooks || local || workspaces),
+        (
+            "install-needs-source",
+            hooks || local || patched || workspaces,
+        ),
         ("workspaces", workspaces),
         ("module", package.is_module),
     ] {
