@@ -1,6 +1,6 @@
 //! Languages that are recognised, so that nobody is told a wrong one, but for which little more is known yet.
 
-use devopser_core::model::report::{Evidence, Fact};
+use devopser_core::model::report::{Database, Evidence, Fact};
 
 use super::{Stack, databases, fact, found, port};
 use crate::rank::{Found, Strength};
@@ -50,6 +50,32 @@ const LANGUAGES: &[(&str, &[&str], &str, &str, &str)] = &[
     ("zig", &["build.zig"], "zig", "zig build", "zig build run"),
 ];
 
+/// Drivers by the names that the manifests of these languages give them.
+const DRIVERS: &[(&str, Database)] = &[
+    ("will/crystal-pg", Database::Postgres),
+    ("crystal-mysql", Database::Mysql),
+    ("crystal-redis", Database::Redis),
+    ("jgaskins/redis", Database::Redis),
+    (" postgres:", Database::Postgres),
+    (" mysql1:", Database::Mysql),
+    (" mysql_client:", Database::Mysql),
+    (" mongo_dart:", Database::Mongodb),
+    (" redis:", Database::Redis),
+    ("postgresql-simple", Database::Postgres),
+    ("persistent-postgresql", Database::Postgres),
+    ("hasql", Database::Postgres),
+    ("mysql-simple", Database::Mysql),
+    ("persistent-mysql", Database::Mysql),
+    ("hedis", Database::Redis),
+    ("pog =", Database::Postgres),
+    ("gleam_pgo", Database::Postgres),
+    ("fluent-postgres-driver", Database::Postgres),
+    ("postgres-nio", Database::Postgres),
+    ("fluent-mysql-driver", Database::Mysql),
+    ("fluent-mongo-driver", Database::Mongodb),
+    ("vapor/redis", Database::Redis),
+];
+
 impl Stack for Others {
     fn id(&self) -> &'static str {
         "others"
@@ -79,7 +105,7 @@ impl Stack for Others {
             })?;
             Some((row, path.to_owned()))
         })?;
-        let evidence = Evidence::file(path, format!("a manifest of {}", row.0));
+        let evidence = Evidence::file(path.as_str(), format!("a manifest of {}", row.0));
         let mut detection = super::detection("others", row.0, evidence.clone());
         detection.package_manager = fact(row.2, 85, evidence.clone());
         detection.build_command = fact(row.3, 60, evidence.clone());
@@ -96,7 +122,10 @@ impl Stack for Others {
         );
         detection.port =
             Some(port::in_sources(scan, &sources).unwrap_or_else(|| port::guess(8080, row.0)));
-        detection.databases = Some(databases::none());
+        let mut manifests: Vec<&str> = vec![&path];
+        manifests.extend(scan.first(&["package.yaml"]).filter(|more| *more != path));
+        manifests.extend(scan.root_with(".cabal").filter(|more| *more != path));
+        detection.databases = Some(databases::by_words(scan, DRIVERS, &manifests));
         found(detection, Strength::Manifest)
     }
 }
