@@ -268,24 +268,6 @@ fn hints(scan: &Scan<'_>, package: &Package, row: Option<&Framework>, into: &mut
         .filter(|path| scan.has(path))
         .collect();
     into.hints.insert("files".to_owned(), files.join(" "));
-    let hooks = ["preinstall", "install", "postinstall", "prepare"]
-        .iter()
-        .any(|hook| package.script(hook).is_some());
-    let local = package
-        .dependencies
-        .values()
-        .chain(package.dev_dependencies.values())
-        .any(|range| {
-            ["file:", "link:", "portal:", "patch:", "workspace:"]
-                .iter()
-                .any(|prefix| range.starts_with(prefix))
-        });
-    // Patches are applied while it is installed (https://pnpm.io/cli/patch, https://bun.com/docs/pm/cli/patch,
-    // https://yarnpkg.com/cli/patch).
-    let patched = ["/pnpm/patchedDependencies", "/patchedDependencies"]
-        .iter()
-        .any(|pointer| package.value.pointer(pointer).is_some())
-        || scan.has_folder(".yarn/patches");
     let workspaces = !package.workspaces().is_empty() || scan.has("pnpm-workspace.yaml");
     let above = scan.above().and_then(Scan::package);
     let has_cypress = package.has("cypress") || above.is_some_and(|above| above.has("cypress"));
@@ -293,7 +275,7 @@ fn hints(scan: &Scan<'_>, package: &Package, row: Option<&Framework>, into: &mut
         ("cypress", has_cypress),
         (
             "install-needs-source",
-            hooks || local || patched || workspaces,
+            workspaces || reads_sources(scan, package),
         ),
         ("workspaces", workspaces),
         ("module", package.is_module),
@@ -328,6 +310,22 @@ fn hints(scan: &Scan<'_>, package: &Package, row: Option<&Framework>, into: &mut
     for (key, value) in row.map(|row| row.run_env).unwrap_or_default() {
         into.run_env.insert((*key).to_owned(), (*value).to_owned());
     }
+}
+
+/// Whether an installation reads more of the repository than its manifests: hooks that it runs, packages that lie in it, and
+/// patches (<https://pnpm.io/cli/patch>, <https://bun.com/docs/pm/cli/patch>, <https://yarnpkg.com/cli/patch>).
+fn reads_sources(scan: &Scan<'_>, package: &Package) -> bool {
+    let mut hooks = ["preinstall", "install", "postinstall", "prepare"].iter();
+    let mut ranges = package
+        .dependencies
+        .values()
+        .chain(package.dev_dependencies.values());
+    let protocols = ["file:", "link:", "portal:", "patch:", "workspace:"];
+    let mut patched = ["/pnpm/patchedDependencies", "/patchedDependencies"].iter();
+    hooks.any(|hook| package.script(hook).is_some())
+        || ranges.any(|range| protocols.iter().any(|start| range.starts_with(start)))
+        || patched.any(|pointer| package.value.pointer(pointer).is_some())
+        || scan.has_folder(".yarn/patches")
 }
 
 /// Lets webpack 4 hash as it does on a Node.js that keeps that for those who ask.

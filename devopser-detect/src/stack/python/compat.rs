@@ -54,36 +54,55 @@ pub(crate) fn newest(scan: &Scan<'_>, requirements: &Requirements) -> Option<Str
     Some(format!("3.{minor}"))
 }
 
-/// Bounds of what pinned packages need and do not bound themselves: the package, the releases from and below which it is so, and
-/// the bounds. gunicorn imports `pkg_resources`, which setuptools no longer brings since 82
-/// (<https://setuptools.pypa.io/en/latest/history.html>); Flask imports what Werkzeug 3, Jinja 3.1, ItsDangerous 2.1 and MarkupSafe
-/// 2.1 took out (<https://werkzeug.palletsprojects.com/en/stable/changes/>).
-const UNBOUND: &[(&str, [u32; 3], [u32; 3], &[&str])] = &[
-    ("gunicorn", [0, 0, 0], [21, 0, 0], &["setuptools<82"]),
-    ("flask", [2, 0, 0], [2, 2, 5], &["werkzeug<3"]),
-    (
-        "flask",
-        [1, 1, 0],
-        [2, 0, 0],
-        &[
+/// What releases of a package need and do not bound themselves.
+struct Unbound {
+    package: &'static str,
+    /// The first release of which it is so, and the first of which it is not.
+    from: [u32; 3],
+    below: [u32; 3],
+    bounds: &'static [&'static str],
+}
+
+/// gunicorn imports `pkg_resources`, which setuptools no longer brings since 82
+/// (<https://setuptools.pypa.io/en/latest/history.html>); Flask what Werkzeug 3, Jinja 3.1, ItsDangerous 2.1 and MarkupSafe 2.1
+/// took out (<https://werkzeug.palletsprojects.com/en/stable/changes/>).
+const UNBOUND: &[Unbound] = &[
+    Unbound {
+        package: "gunicorn",
+        from: [0, 0, 0],
+        below: [21, 0, 0],
+        bounds: &["setuptools<82"],
+    },
+    Unbound {
+        package: "flask",
+        from: [2, 0, 0],
+        below: [2, 2, 5],
+        bounds: &["werkzeug<3"],
+    },
+    Unbound {
+        package: "flask",
+        from: [1, 1, 0],
+        below: [2, 0, 0],
+        bounds: &[
             "werkzeug<2.1",
             "jinja2<3.1",
             "itsdangerous<2.1",
             "markupsafe<2.1",
         ],
-    ),
+    },
 ];
 
 /// What an installation has to add.
 pub(crate) fn added(scan: &Scan<'_>, requirements: &Requirements) -> Vec<&'static str> {
-    let bounds = UNBOUND.iter().filter(|(name, from, below, _)| {
-        pin(scan, requirements, name).is_some_and(|pin| pin >= *from && pin < *below)
-    });
-    let bounds = bounds.flat_map(|(.., bounds)| bounds.iter().copied());
+    let applies = |row: &&Unbound| {
+        pin(scan, requirements, row.package).is_some_and(|pin| pin >= row.from && pin < row.below)
+    };
     let is_open = |bound: &&str| {
         let name = bound.split('<').next().unwrap_or_default();
         !requirements.has(name)
     };
+    let rows = UNBOUND.iter().filter(applies);
+    let bounds = rows.flat_map(|row| row.bounds.iter().copied());
     bounds.filter(is_open).collect()
 }
 
