@@ -23,7 +23,7 @@ test-workspace: ## Unit, integration and documentation tests of all crates
 test-e2e: ## The end-to-end tests on the Docker engine (DEVOPSER_E2E_APPS=express,flask takes just these)
 	$(CARGO) test --locked --workspace --features devopser/e2e --test e2e -- --nocapture --test-threads=1
 
-fuzz: ## File trees out of arbitrary bytes, through everything that reads them (SECONDS=60)
+fuzz: ## File trees out of arbitrary bytes, through everything that reads them (SECONDS=60, FUZZ=-seed=1)
 	fuzz/run.sh $(SECONDS) $(FUZZ)
 
 lint: ## What CI checks before it tests: format and clippy, warnings are errors

@@ -118,7 +118,7 @@ impl Stack for Ruby {
         if let Some(why) = gem("thruster") {
             behind_thruster(why, &mut detection);
         }
-        rails(scan, id, &mut detection);
+        rails(scan, id, gemfile.as_ref(), &mut detection);
         let strength = match (id, &detection.start_command, gemfile.is_some()) {
             (Some(_), Some(_), _) => Strength::Entry,
             (Some(_), None, _) => Strength::Framework,
@@ -307,7 +307,7 @@ fn listens_on(
         })
 }
 
-fn rails(scan: &Scan<'_>, id: Option<&str>, into: &mut Detection) {
+fn rails(scan: &Scan<'_>, id: Option<&str>, gemfile: Option<&Gemfile>, into: &mut Detection) {
     if let Some(release) = procfile::process(scan, "release") {
         into.hints.insert("release".to_owned(), release.value);
     }
@@ -331,7 +331,7 @@ fn rails(scan: &Scan<'_>, id: Option<&str>, into: &mut Detection) {
         into.hints
             .insert("lock".to_owned(), "Gemfile.lock".to_owned());
     }
-    if Gemfile::read(scan).is_some_and(|gemfile| gemfile.needs_sources) {
+    if gemfile.is_some_and(|gemfile| gemfile.needs_sources) {
         into.hints
             .insert("install-needs-source".to_owned(), "true".to_owned());
     }
@@ -343,7 +343,7 @@ fn rails(scan: &Scan<'_>, id: Option<&str>, into: &mut Detection) {
         ("mini_magick", "run:imagemagick"),
     ]
     .into_iter()
-    .filter(|(gem, _)| Gemfile::read(scan).is_some_and(|gemfile| gemfile.gem(gem).is_some()))
+    .filter(|(gem, _)| gemfile.is_some_and(|gemfile| gemfile.gem(gem).is_some()))
     .map(|(_, packages)| packages)
     .collect();
     into.hints.insert("system".to_owned(), packages.join(" "));

@@ -10,7 +10,7 @@ use devopser_core::model::report::{Detection, Evidence, Fact};
 
 use super::{Stack, fact, found};
 use crate::rank::{Found, Strength};
-use crate::scan::java::{Gradle, Pom};
+use crate::scan::java::{Gradle, Pom, is_name};
 use crate::scan::{Scan, is_plain, procfile};
 
 /// The detector of Java, Kotlin and Scala.
@@ -419,12 +419,10 @@ fn gradle(
         modules.find(|path| scan.text(path).is_some_and(|text| is_wanted(&text)))
     };
     // Programs for the desktop stand beside servers: what uses the framework's own plugin goes before.
-    let own_plugin = match framework {
-        Some("spring-boot") => Some("org.springframework.boot"),
-        Some("quarkus") => Some("io.quarkus"),
-        _ => None,
-    };
+    let row = FRAMEWORKS.iter().find(|(id, ..)| Some(*id) == framework);
+    let own_plugin = row.map(|(_, plugin, _)| *plugin);
     let module = own_plugin
+        .filter(|plugin| PROGRAM_PLUGINS.contains(plugin))
         .and_then(|plugin| with(&|text| text.contains(plugin)))
         .or_else(|| with(&names));
     let own_text = names(&gradle.text);
@@ -479,8 +477,9 @@ fn gradle(
             } else {
                 Some(crate::scan::base_name(folder).to_owned())
             };
-            let is_sound = |name: &String| is_plain(name) && !name.contains('/');
-            let name = name.filter(is_sound).unwrap_or_else(|| "app".to_owned());
+            let name = name
+                .filter(|name| is_name(name))
+                .unwrap_or_else(|| "app".to_owned());
             (
                 format!("{wrapper} {}", task("installDist")),
                 format!("{prefix}build/install/{name}/bin/{name}"),
