@@ -3,6 +3,7 @@
 
 pub(crate) mod ci;
 pub(crate) mod code;
+pub(crate) mod env;
 pub(crate) mod go;
 pub(crate) mod java;
 pub(crate) mod jsonc;

@@ -6,28 +6,10 @@ use std::rc::Rc;
 use devopser_core::model::report::{Database, Evidence, Fact};
 use serde_json::Value;
 
-use crate::scan::Scan;
 use crate::scan::go::GoMod;
 use crate::scan::node::Package;
 use crate::scan::python::Requirements;
-
-/// Files that show the environment an app wants.
-pub(crate) const ENV_FILES: &[&str] = &[
-    ".env.example",
-    ".env.sample",
-    ".env.template",
-    ".env.dist",
-    ".env.defaults",
-    "env.example",
-    "env.sample",
-    "env.template",
-    "example.env",
-    "sample.env",
-    "template.env",
-    "TEMPLATE.env",
-    ".env.docker",
-    ".env",
-];
+use crate::scan::{Scan, env};
 
 /// What speaks for each database, collected.
 #[derive(Debug, Default)]
@@ -75,7 +57,7 @@ impl Needs {
 
     /// What the examples of the environment say.
     pub(crate) fn add_env(&mut self, scan: &Scan<'_>, words: &[(&str, Database)]) {
-        for path in ENV_FILES {
+        for path in env::FILES {
             self.add_words(scan, path, words);
         }
     }
@@ -166,20 +148,8 @@ fn redis_is_off(scan: &Scan<'_>) -> bool {
     let is_switch = |name: &str| {
         name.contains("REDIS") && ["ENABLE", "USE_"].iter().any(|word| name.contains(word))
     };
-    let is_off = |value: &str| {
-        let value = value.trim().trim_matches(['"', '\'']);
-        ["false", "0", "off", "no"].contains(&value)
-    };
-    ENV_FILES
-        .iter()
-        .filter_map(|path| scan.text(path))
-        .any(|text| {
-            let mut settings = text.lines().filter_map(|line| line.split_once('='));
-            settings.any(|(name, value)| {
-                let name = name.trim().trim_start_matches("export ");
-                !name.starts_with('#') && is_switch(name) && is_off(value)
-            })
-        })
+    let is_off = |value: &str| ["false", "0", "off", "no"].contains(&value);
+    env::settings(scan).any(|(name, value, _)| is_switch(&name) && is_off(&value))
 }
 
 /// Whether it is a server that an app keeps its own data in; Redis stands beside one.

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::{Stack, databases, fact, found, port, version};
 use crate::rank::{Found, Strength};
-use crate::scan::{Scan, procfile, versions};
+use crate::scan::{Scan, env, procfile, versions};
 
 /// The PHP detector.
 #[derive(Debug)]
@@ -358,7 +358,7 @@ fn needs(scan: &Scan<'_>, requires: &Requires<'_>, framework: Option<&str>) -> F
     let laravel = ["laravel", "lumen", "statamic"]
         .map(Some)
         .contains(&framework);
-    let has_example = databases::ENV_FILES.iter().any(|path| scan.has(path));
+    let has_example = env::FILES.iter().any(|path| scan.has(path));
     if requires.0.is_some() {
         let words = WORDS.iter().copied();
         let words: Vec<_> = words

@@ -2,15 +2,17 @@
 
 mod container;
 mod node;
+mod readme;
 mod source;
 
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use devopser_core::model::report::{Detection, Evidence, Fact};
 
 use crate::scan::go::GoMod;
 use crate::scan::pattern::Patterns;
-use crate::scan::{Scan, platform};
+use crate::scan::{Scan, env, platform};
 pub(crate) use container::SCRIPTS;
 pub(crate) use node::of_node;
 pub(crate) use source::{in_settings, in_sources, nearest};
@@ -67,19 +69,19 @@ pub(crate) fn settle(scan: &Scan<'_>, into: &mut Detection) {
         *port = found;
     } else if port.confidence <= DEFAULT {
         let found = container::in_manifests(scan)
-            .or_else(|| container::in_readme(scan))
-            .or_else(|| container::in_readme_commands(scan))
+            .or_else(|| readme::containers(scan))
+            .or_else(|| readme::servers(scan))
             .or_else(|| bound_in_env_example(scan))
-            .or_else(|| container::in_scripts_of_developers(scan));
+            .or_else(|| readme::scripts_of_developers(scan));
         if let Some(found) = found {
             *port = found;
-        } else if let Some(shown) = container::in_readme_address(scan) {
+        } else if let Some(shown) = readme::address(scan) {
             let is_guess = port.confidence <= crate::summary::GUESS;
             if is_guess || is_python && shown.value != port.value {
                 *port = shown;
             }
         }
-    } else if let Some(other) = container::in_readme(scan)
+    } else if let Some(other) = readme::containers(scan)
         && other.value != port.value
     {
         port.confidence = crate::summary::GUESS;
@@ -111,6 +113,12 @@ fn sound(digits: &str) -> Option<u16> {
         .parse()
         .ok()
         .filter(|port| *port == 80 || *port == 443 || *port >= 1000)
+}
+
+/// The fact where there is one port and no other.
+fn only(ports: &BTreeSet<u16>, confidence: u8, evidence: Option<Evidence>) -> Option<Fact<u16>> {
+    let port = ports.first().filter(|_| ports.len() == 1)?;
+    Some(Fact::new(*port, confidence, evidence?))
 }
 
 /// Names of the variables that say where an app listens: what platforms and apps call it, and what Rocket
@@ -168,7 +176,7 @@ fn own_name(scan: &Scan<'_>) -> Option<String> {
 
 /// `PORT=` in the examples of the environment.
 pub(crate) fn in_env_example(scan: &Scan<'_>) -> Option<Fact<u16>> {
-    let mut set = in_env_files(scan).filter_map(|(name, value, evidence)| {
+    let mut set = env::settings(scan).filter_map(|(name, value, evidence)| {
         let port = sound(&value).filter(|port| !OTHERS.contains(port))?;
         is_own(scan, &name).then(|| Fact::new(port, 80, evidence))
     });
@@ -177,30 +185,11 @@ pub(crate) fn in_env_example(scan: &Scan<'_>) -> Option<Fact<u16>> {
 
 /// The port of an address that is every one of the machine's, as in `BIND_ON=0.0.0.0:8000`, where there is only one.
 fn bound_in_env_example(scan: &Scan<'_>) -> Option<Fact<u16>> {
-    let mut bound = in_env_files(scan).filter_map(|(_, value, evidence)| {
+    let mut bound = env::settings(scan).filter_map(|(_, value, evidence)| {
         let port = sound(value.strip_prefix("0.0.0.0:")?)?;
         Some(Fact::new(port, 70, evidence))
     });
     bound.next().filter(|_| bound.next().is_none())
-}
-
-/// The names of the examples with their values.
-fn in_env_files(scan: &Scan<'_>) -> impl Iterator<Item = (String, String, Evidence)> {
-    let texts = super::databases::ENV_FILES
-        .iter()
-        .filter_map(|path| Some((*path, scan.text(path)?)));
-    texts.flat_map(|(path, text)| {
-        let settings = (1..).zip(text.lines()).filter_map(|(number, line)| {
-            let line = line.trim().trim_start_matches("export ");
-            let (name, value) = line.split_once('=').filter(|_| !line.starts_with('#'))?;
-            // What follows is a comment.
-            let value = value.split_whitespace().next().unwrap_or_default();
-            let value = value.trim_matches(['"', '\'']).to_owned();
-            let evidence = Evidence::line(path, Some(number), "the example of the environment");
-            Some((name.trim().to_owned(), value, evidence))
-        });
-        settings.collect::<Vec<_>>()
-    })
 }
 
 #[cfg(test)]
