@@ -21,7 +21,7 @@ pub(crate) fn version(scan: &Scan<'_>, key: &str) -> Option<Pinned> {
     let mut found = None;
     for path in files.take(MAX_FILES) {
         let text = scan.text(&path).unwrap_or_default();
-        for (at, _) in text.match_indices(&sign) {
+        for at in memchr::memmem::find_iter(text.as_bytes(), &sign) {
             let start = text[..at].rfind('\n').map_or(0, |end| end + 1);
             let before = text[start..at].trim_start().trim_start_matches("- ");
             if !before.is_empty() {

@@ -79,8 +79,12 @@ impl Signs {
     }
 }
 
-/// How many folders are many to [`Scan::own_files_near`].
+/// How many folders are many: to [`Scan::own_files_near`] those of a level, to all searches of sources those in a folder
+/// below others. Such a folder holds things of one kind (widgets, translations, icons), no program.
 const MAX_BROAD: usize = 64;
+
+/// The depth from which folders of many folders are not entered for sources.
+const BROAD_FROM: usize = 3;
 
 /// A path's length as one of 64 bits.
 const fn length_of(path: &str) -> u64 {
@@ -149,7 +153,7 @@ impl Scan<'_> {
         };
         level.get_or_init(|| match depth.checked_sub(1) {
             None => vec![self.tree.list("")],
-            Some(above) => self.inside(self.level(above), |_| true),
+            Some(above) => self.inside(self.level(above).iter(), |_| true),
         })
     }
 
@@ -159,13 +163,23 @@ impl Scan<'_> {
         };
         level.get_or_init(|| match depth.checked_sub(1) {
             None => self.level(0).to_vec(),
-            Some(above) => self.inside(self.own_level(above), |folder| !code::is_test(folder)),
+            Some(above) => {
+                let above = self.own_level(above).iter();
+                let is_entered = |listing: &&Arc<Listing>| {
+                    depth < BROAD_FROM || listing.folders.len() <= MAX_BROAD
+                };
+                self.inside(above.filter(is_entered), |folder| !code::is_test(folder))
+            }
         })
     }
 
     /// The listings of the folders in some listings, as far as searches enter them.
-    fn inside(&self, above: &[Arc<Listing>], enters: impl Fn(&str) -> bool) -> Vec<Arc<Listing>> {
-        let folders = above.iter().flat_map(|listing| &listing.folders);
+    fn inside<'s>(
+        &self,
+        above: impl Iterator<Item = &'s Arc<Listing>>,
+        enters: impl Fn(&str) -> bool,
+    ) -> Vec<Arc<Listing>> {
+        let folders = above.flat_map(|listing| &listing.folders);
         folders
             .filter(|folder| is_searched(folder) && enters(folder))
             .take_while(|folder| self.is_listed(folder) || self.spend())

@@ -333,27 +333,16 @@ fn still_fixed(least: Fact<String>) -> Fact<String> {
 ///
 /// `cmd/` is the layout that <https://go.dev/doc/modules/layout> names.
 fn main_package(scan: &Scan<'_>, module: Option<&GoMod>) -> Option<(String, Evidence)> {
-    let mut mains: Vec<(&str, Evidence)> = Vec::new();
-    for path in code::each(scan, &[".go"], 4) {
-        let folder = folder_of(path);
-        // None goes before the root's.
-        if !folder.is_empty() && mains.first().is_some_and(|(known, _)| known.is_empty()) {
-            break;
-        }
-        if mains.iter().any(|(known, _)| *known == folder) {
-            continue;
-        }
-        let Some(text) = scan.text(path) else {
-            continue;
-        };
-        if text.contains("func main()")
-            && text.lines().any(|line| line.trim_end() == "package main")
-        {
-            mains.push((
-                folder,
-                scan.evidence(path, "func main()", "the main package"),
-            ));
-        }
+    let in_root = code::each(scan, &[".go"], 0).map(str::to_owned);
+    let mut mains = main_packages(scan, in_root);
+    if mains.is_empty() {
+        let is_source = |path: &String| path.ends_with(".go") && !code::is_test(path);
+        let commands = scan.under("cmd").filter(is_source);
+        mains = main_packages(scan, commands.take(MAX_COMMANDS));
+    }
+    if mains.is_empty() {
+        let anywhere = code::each(scan, &[".go"], 4).map(str::to_owned);
+        mains = main_packages(scan, anywhere);
     }
     if mains.is_empty() {
         // Only a listing: a `main.go` is the usual name of it.
@@ -376,19 +365,39 @@ fn main_package(scan: &Scan<'_>, module: Option<&GoMod>) -> Option<(String, Evid
         let named = name.as_deref() == Some(last);
         let usual = ["server", "api", "web", "app", "main", "http"].contains(&last);
         match folder {
-            "" => 0,
-            _ if folder.starts_with("cmd") && named => 1,
-            _ if folder.starts_with("cmd") && usual => 2,
-            _ if folder.starts_with("cmd") => 3,
-            _ if named || usual => 4,
-            _ => 5,
+            _ if named => 0,
+            _ if usual => 1,
+            _ => 2,
         }
     };
-    mains.sort_by_key(|(folder, _)| (rank(folder), folder.len(), *folder));
+    let best = |(folder, _): &(String, Evidence)| (rank(folder), folder.len(), folder.clone());
+    mains.into_iter().min_by_key(best)
+}
+
+/// How many sources below `cmd/` are looked into.
+const MAX_COMMANDS: usize = 60;
+
+/// The folders with a main package, and where it is.
+fn main_packages(
+    scan: &Scan<'_>,
+    sources: impl Iterator<Item = String>,
+) -> Vec<(String, Evidence)> {
+    let mut mains: Vec<(String, Evidence)> = Vec::new();
+    for path in sources {
+        let folder = folder_of(&path);
+        if mains.iter().any(|(known, _)| known == folder) {
+            continue;
+        }
+        let Some(text) = scan.text(&path) else {
+            continue;
+        };
+        let is_main = |line: &str| line.trim_end() == "package main";
+        if text.contains("func main()") && text.lines().any(is_main) {
+            let evidence = scan.evidence(&path, "func main()", "the main package");
+            mains.push((folder.to_owned(), evidence));
+        }
+    }
     mains
-        .into_iter()
-        .next()
-        .map(|(folder, evidence)| (folder.to_owned(), evidence))
 }
 
 /// Whether a file runs an engine of gin without an address; programs are run with the same word.

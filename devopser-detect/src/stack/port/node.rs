@@ -4,7 +4,7 @@ use devopser_core::model::report::Fact;
 
 use super::{default, guess, in_command, in_env_example, in_settings, nearest};
 use crate::scan::node::Package;
-use crate::scan::{Scan, base_name, code, procfile};
+use crate::scan::{Scan, base_name, code, join, procfile};
 use crate::stack::node::commands;
 use crate::stack::node::frameworks::Framework;
 
@@ -81,8 +81,8 @@ pub(crate) fn of_node(
             if is_bundler && base_name(path).contains(".config.") {
                 return false;
             }
-            let own = |(folder, _): (&str, &str)| !scan.has(&format!("{folder}/package.json"));
-            path.split_once('/').is_none_or(own)
+            let own = |(at, _): (usize, &str)| scan.has(&join(&path[..at], "package.json"));
+            !path.match_indices('/').any(own)
                 && (is_usual(path) || !path.contains("public/") && !path.contains("static/"))
         };
         let files = code::each(scan, &endings, 2).filter(is_of_it);

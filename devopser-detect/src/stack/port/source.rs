@@ -97,17 +97,22 @@ pub(crate) fn nearest<'t>(
     is_usual: impl Fn(&str) -> bool,
 ) -> Option<Fact<u16>> {
     let mut rest = Vec::new();
-    let mut other = None;
+    let mut other: Option<(usize, Fact<u16>)> = None;
     for path in sources {
+        let depth = path.matches('/').count();
+        if other.as_ref().is_some_and(|(known, _)| *known < depth) {
+            break;
+        }
         if !is_usual(path) {
             rest.push(path);
         } else if let Some((found, of_environment)) = in_source(scan, path) {
             if of_environment {
                 return Some(found);
             }
-            other.get_or_insert(found);
+            other.get_or_insert((depth, found));
         }
     }
+    let other = other.map(|(_, found)| found);
     other.or_else(|| in_sources(scan, &rest))
 }
 

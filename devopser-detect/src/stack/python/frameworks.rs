@@ -4,7 +4,7 @@ use devopser_core::model::report::{Detection, Evidence, Fact};
 
 use super::entry::Entry;
 use crate::scan::python::Requirements;
-use crate::scan::{Scan, base_name, folder_of};
+use crate::scan::{Scan, base_name, folder_of, join};
 use crate::stack::fact;
 
 /// How an application object is served.
@@ -251,8 +251,9 @@ fn django(
         .filter(|entry| base_name(&entry.path) == "manage.py")
         .map(|entry| folder_of(&entry.path).to_owned())
         .unwrap_or_default();
-    let module =
-        |key: &str, file: &str| named_in_settings(scan, key).or_else(|| project(scan, &base, file));
+    let known = |key: &str, file: &str| {
+        named_in_settings(scan, key).or_else(|| beside_settings(scan, &base, file))
+    };
     let chdir = if base.is_empty() {
         String::new()
     } else {
@@ -268,9 +269,15 @@ fn django(
         None => format!("uvicorn {folder}{module}:application --host 0.0.0.0 --port $PORT"),
     };
     into.hints.insert("django".to_owned(), "true".to_owned());
-    let wsgi = module("WSGI_APPLICATION", "wsgi.py");
-    let asgi = (prefers_asgi || wsgi.is_none()).then(|| module("ASGI_APPLICATION", "asgi.py"));
-    match (wsgi, asgi.flatten()) {
+    let mut wsgi = known("WSGI_APPLICATION", "wsgi.py");
+    let mut asgi = (prefers_asgi || wsgi.is_none())
+        .then(|| known("ASGI_APPLICATION", "asgi.py"))
+        .flatten();
+    if wsgi.is_none() && asgi.is_none() {
+        wsgi = anywhere(scan, &base, "wsgi.py");
+        asgi = anywhere(scan, &base, "asgi.py");
+    }
+    match (wsgi, asgi) {
         (_, Some((path, module))) if prefers_asgi => {
             let folder = if base.is_empty() {
                 String::new()
@@ -326,56 +333,47 @@ fn named_in_settings(scan: &Scan<'_>, key: &str) -> Option<(String, String)> {
     })
 }
 
-/// The module beside the settings: where `manage.py`'s settings lie, else the nearest.
-fn project(scan: &Scan<'_>, base: &str, file: &str) -> Option<(String, String)> {
-    let prefix = if base.is_empty() {
-        String::new()
-    } else {
-        format!("{base}/")
-    };
-    let package = super::settings::module(scan).map(|(_, module)| module);
-    let package = package.and_then(|module| Some(module.split('.').next()?.to_owned()));
-    // A package of that name is the module as well (https://docs.python.org/3/tutorial/modules.html#packages).
-    let package_file = format!("{}/__init__.py", file.trim_end_matches(".py"));
-    let beside = package.as_ref().and_then(|package| {
-        let places = [file, &package_file].map(|file| format!("{prefix}{package}/{file}"));
-        places.into_iter().find(|path| scan.has(path))
-    });
-    let path = match beside {
-        Some(path) => path,
-        None => anywhere(scan, &prefix, package, file, &package_file)?,
-    };
-    let module = path
-        .strip_prefix(&prefix)?
-        .strip_suffix(".py")?
-        .trim_end_matches("/__init__")
-        .replace('/', ".");
-    Some((path, module))
+/// The module beside the settings that `manage.py` names.
+fn beside_settings(scan: &Scan<'_>, base: &str, file: &str) -> Option<(String, String)> {
+    let package = package(scan)?;
+    let places = [file, &package_file(file)].map(|file| join(base, &join(&package, file)));
+    let path = places.into_iter().find(|path| scan.has(path))?;
+    as_module(path, base)
 }
 
-/// The nearest file of that name, best one below the package.
-fn anywhere(
-    scan: &Scan<'_>,
-    prefix: &str,
-    package: Option<String>,
-    file: &str,
-    package_file: &str,
-) -> Option<String> {
+/// The nearest module of that name, best one below the package of the settings.
+fn anywhere(scan: &Scan<'_>, base: &str, file: &str) -> Option<(String, String)> {
     let mut found = scan.named(file, 4);
     let packages = scan.ending("__init__.py", 4).into_iter();
-    found.extend(packages.filter(|path| path.ends_with(&format!("/{package_file}"))));
-    found.retain(|path| path.starts_with(prefix));
-    let preferred = package.map(|package| format!("{prefix}{package}/"));
-    let path = found
-        .iter()
-        .copied()
-        .find(|path| {
-            preferred
-                .as_ref()
-                .is_some_and(|preferred| path.starts_with(preferred.as_str()))
-        })
-        .or_else(|| found.first().copied())?;
-    Some(path.to_owned())
+    let package_file = format!("/{}", package_file(file));
+    found.extend(packages.filter(|path| path.ends_with(&package_file)));
+    let prefix = join(base, "");
+    found.retain(|path| path.starts_with(&prefix));
+    let preferred = package(scan).map(|package| join(base, &format!("{package}/")));
+    let is_preferred = |path: &&&str| {
+        let prefix = preferred.as_deref();
+        prefix.is_some_and(|prefix| path.starts_with(prefix))
+    };
+    let best = found.iter().find(is_preferred).or_else(|| found.first())?;
+    as_module((*best).to_owned(), base)
+}
+
+/// The package that the settings lie in.
+fn package(scan: &Scan<'_>) -> Option<String> {
+    let (_, module) = super::settings::module(scan)?;
+    Some(module.split('.').next()?.to_owned())
+}
+
+/// A package of that name is the module as well (<https://docs.python.org/3/tutorial/modules.html#packages>).
+fn package_file(file: &str) -> String {
+    format!("{}/__init__.py", file.trim_end_matches(".py"))
+}
+
+/// A file's path with the module that it is, seen from the folder.
+fn as_module(path: String, base: &str) -> Option<(String, String)> {
+    let module = path.strip_prefix(&join(base, ""))?.strip_suffix(".py")?;
+    let module = module.trim_end_matches("/__init__").replace('/', ".");
+    Some((path, module))
 }
 
 /// How a program is run: a package's `__main__.py` as the package (<https://docs.python.org/3/library/__main__.html>).
