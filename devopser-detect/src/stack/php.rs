@@ -27,7 +27,7 @@ const FRAMEWORKS: &[Row] = &[
     ("craft",        "craftcms/cms",               "craft",                "web"),
     ("magento",      "magento/product-community-edition", "bin/magento",   "pub"),
     ("typo3",        "typo3/cms-core",             "",                     "public"),
-    ("symfony",      "symfony/framework-bundle",   "config/bundles.php",   "public"),  // https://symfony.com/doc/current/deployment.html
+    ("symfony",      "symfony/framework-bundle",   BUNDLES,                "public"),  // https://symfony.com/doc/current/deployment.html
     ("symfony",      "symfony/symfony",            "",                     "public"),
     ("cakephp",      "cakephp/cakephp",            "bin/cake",             "webroot"),
     ("codeigniter",  "codeigniter4/framework",     "spark",                "public"),
@@ -36,6 +36,13 @@ const FRAMEWORKS: &[Row] = &[
     ("mezzio",       "mezzio/mezzio",              "",                     "public"),
     ("laminas",      "laminas/laminas-mvc",        "",                     "public"),
 ];
+
+/// Where Symfony lists its bundles.
+const BUNDLES: &str = "config/bundles.php";
+
+/// The settings of Doctrine's bundle, which Flex writes when it is installed
+/// (<https://symfony.com/doc/current/doctrine.html>).
+const DOCTRINE: &str = "config/packages/doctrine.yaml";
 
 /// Where a front page usually is.
 const PAGES: &[&str] = &[
@@ -192,14 +199,25 @@ fn framework(scan: &Scan<'_>, requires: &Requires<'_>) -> Option<(&'static Row, 
             ),
         ));
     }
-    // WordPress is not installed by Composer: its own files are the evidence (https://developer.wordpress.org/advanced-administration/before-install/howto-install/).
-    let marker = ["wp-settings.php", "wp-config-sample.php", "wp-load.php"]
-        .into_iter()
-        .find(|path| scan.has(path))?;
+    // Files that say it where nothing requires the framework by its name: WordPress is not installed by Composer
+    // (https://developer.wordpress.org/advanced-administration/before-install/howto-install/), and products that are built
+    // with Symfony bring it (https://symfony.com/doc/current/bundles.html).
+    let markers = [
+        ("wp-settings.php", "wordpress", "", "a file of WordPress"),
+        (
+            "wp-config-sample.php",
+            "wordpress",
+            "",
+            "a file of WordPress",
+        ),
+        ("wp-load.php", "wordpress", "", "a file of WordPress"),
+        (BUNDLES, "symfony", "public", "the bundles of Symfony"),
+    ];
+    let (marker, id, folder, why) = markers.into_iter().find(|(path, ..)| scan.has(path))?;
     let row = FRAMEWORKS
         .iter()
-        .find(|row| row.0 == "wordpress" && row.3.is_empty())?;
-    Some((row, Evidence::file(marker, "a file of WordPress")))
+        .find(|row| row.0 == id && row.3 == folder)?;
+    Some((row, Evidence::file(marker, why)))
 }
 
 fn pinned(scan: &Scan<'_>, composer: Option<&Value>, manifest: &str) -> Option<Fact<String>> {
@@ -322,18 +340,39 @@ const ENV_WORDS: &[(&str, Database)] = &[
     ("SESSION_DRIVER=redis", Database::Redis),
 ];
 
+/// How programs without a framework are told which of PHP's own extensions they use.
+const PLAIN_WORDS: &[(&str, Database)] = &[
+    ("DB_DRIVER=mysql", Database::Mysql),
+    ("DB_DRIVER=pgsql", Database::Postgres),
+    ("DB_CONNECTION=mysql", Database::Mysql),
+    ("DB_CONNECTION=pgsql", Database::Postgres),
+    ("DB_PORT=3306", Database::Mysql),
+    ("DB_PORT=5432", Database::Postgres),
+];
+
+/// The settings of CodeIgniter 3, which lies in the repository itself
+/// (<https://codeigniter.com/userguide3/database/configuration.html>).
+const CODEIGNITER: &str = "application/config/database.php";
+
+const CODEIGNITER_WORDS: &[(&str, Database)] = &[
+    ("['dbdriver'] = 'mysqli'", Database::Mysql),
+    ("['dbdriver'] = 'postgre'", Database::Postgres),
+    ("'dbdriver' => 'mysqli'", Database::Mysql),
+    ("'dbdriver' => 'postgre'", Database::Postgres),
+];
+
 /// Whether the code can talk to a database without a driver in `composer.json`: through a framework's own layer, or
 /// Doctrine's. Symfony commits its defaults to `.env`
 /// (<https://symfony.com/doc/current/configuration.html#configuring-environment-variables-in-env-files>).
-fn has_drivers(requires: &Requires<'_>, framework: Option<&str>) -> bool {
+fn has_drivers(scan: &Scan<'_>, requires: &Requires<'_>, framework: Option<&str>) -> bool {
     match framework {
-        Some("symfony" | "slim" | "mezzio" | "laminas") | None => has_layer(requires),
+        Some("symfony" | "slim" | "mezzio" | "laminas") | None => has_layer(scan, requires),
         Some(_) => true,
     }
 }
 
 /// Whether it requires a layer that talks to any database.
-fn has_layer(requires: &Requires<'_>) -> bool {
+fn has_layer(scan: &Scan<'_>, requires: &Requires<'_>) -> bool {
     let layers = [
         "doctrine/dbal",
         "doctrine/orm",
@@ -341,7 +380,7 @@ fn has_layer(requires: &Requires<'_>) -> bool {
         "illuminate/database",
         "symfony/orm-pack",
     ];
-    layers.iter().any(|name| requires.get(name).is_some())
+    layers.iter().any(|name| requires.get(name).is_some()) || scan.has(DOCTRINE)
 }
 
 fn needs(scan: &Scan<'_>, requires: &Requires<'_>, framework: Option<&str>) -> Fact<Vec<Database>> {
@@ -372,21 +411,28 @@ fn needs(scan: &Scan<'_>, requires: &Requires<'_>, framework: Option<&str>) -> F
             needs.add_words(scan, path, SOURCE_WORDS);
         }
     }
-    if has_drivers(requires, framework) {
+    if has_drivers(scan, requires, framework) {
         needs.add_env(scan, ENV_WORDS);
         let mut fact = needs.into_fact();
         // These need one and ask which when they are installed; others talk to any, and nothing says to which. The SQLite
         // of Laravel's example is what it begins with (https://laravel.com/docs/database#sqlite-configuration).
         let asks = ["craft", "drupal", "typo3", "laravel", "lumen"].map(Some);
-        if fact.value.is_empty() && (asks.contains(&framework) || has_layer(requires)) {
+        if fact.value.is_empty() && (asks.contains(&framework) || has_layer(scan, requires)) {
             fact.confidence = crate::summary::GUESS;
         }
         return fact;
+    }
+    if scan.has(CODEIGNITER) {
+        needs.add_words(scan, CODEIGNITER, CODEIGNITER_WORDS);
+        return needs.into_fact();
     }
     // The extensions of PHP itself: the code says which one it calls.
     for path in crate::scan::code::sources(scan, &[".php", ".inc"], 4) {
         needs.add_words(scan, path, SOURCE_WORDS);
     }
     needs.confirm_by_env(scan);
+    if needs.is_empty() {
+        needs.add_env(scan, PLAIN_WORDS);
+    }
     needs.into_fact()
 }
