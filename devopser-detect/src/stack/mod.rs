@@ -18,6 +18,7 @@ pub(crate) mod rust;
 pub(crate) mod sitegen;
 pub(crate) mod statics;
 
+use std::collections::VecDeque;
 use std::fmt::Debug;
 
 use devopser_core::model::report::{Detection, Evidence, Fact};
@@ -99,21 +100,26 @@ pub(crate) fn fact(
     Some(Fact::new(value.into(), confidence, evidence))
 }
 
-/// The version that the first of the candidates resolves to.
+/// The version that the first of the candidates resolves to; one that is older than what another asks for was left behind.
 pub(crate) fn version(
     runtime: &str,
     pinned: impl IntoIterator<Item = Option<(String, Evidence)>>,
 ) -> Option<Fact<String>> {
-    pinned
-        .into_iter()
-        .flatten()
-        .find_map(|(wanted, mut evidence)| {
-            let found = crate::version::resolve(runtime, &wanted)?;
-            if found != wanted {
-                evidence.why = format!("{}: {wanted}", evidence.why);
-            }
-            Some(Fact::new(found, 90, evidence))
-        })
+    let mut pinned = pinned.into_iter().flatten().collect::<VecDeque<_>>();
+    while let Some((wanted, mut evidence)) = pinned.pop_front() {
+        let Some(found) = crate::version::resolve(runtime, &wanted) else {
+            continue;
+        };
+        let mut others = pinned.iter();
+        if others.any(|(other, _)| crate::version::is_below(runtime, &found, other)) {
+            continue;
+        }
+        if found != wanted {
+            evidence.why = format!("{}: {wanted}", evidence.why);
+        }
+        return Some(Fact::new(found, 90, evidence));
+    }
+    None
 }
 
 /// The version that the repository's workflows build with, where nothing pins one.

@@ -188,8 +188,9 @@ fn pinned(scan: &Scan<'_>, gemfile: Option<&Gemfile>) -> Option<Fact<String>> {
         "ruby",
         [
             versions::pinned(scan, &[".ruby-version"], &["ruby"]),
-            line,
+            // Of the range of the Gemfile it names the one (https://devcenter.heroku.com/articles/ruby-versions).
             lock,
+            line,
         ],
     )
     .or_else(|| super::built_with(scan, "ruby", "ruby-version"))

@@ -40,6 +40,22 @@ pub(crate) fn resolve(id: &str, wanted: &str) -> Option<String> {
     }
 }
 
+/// Whether the version's line is older than every line that the range allows.
+pub(crate) fn is_below(id: &str, version: &str, range: &str) -> bool {
+    let Some(runtime) = runtime(id) else {
+        return false;
+    };
+    let range = range.trim();
+    let mut line = version.splitn(runtime.parts + 1, '.').collect::<Vec<_>>();
+    line.truncate(runtime.parts);
+    let line = line.join(".");
+    let is_lower = |other: String| range::is_older(&line, &other);
+    plain(range).is_none()
+        && range::is_range(range)
+        && !range::allows(&line, range, runtime.loose_tilde)
+        && range::lower_bound(range, runtime.parts).is_some_and(is_lower)
+}
+
 /// The allowed line that is nearest to the default: the oldest of the newer ones, else the newest of the older ones.
 fn nearest<'t>(runtime: &'t Runtime, allowed: impl Fn(&&'t Line) -> bool) -> Option<&'t Line> {
     let is_default = |line: &Line| line.version == runtime.default;

@@ -30,6 +30,11 @@ pub(crate) fn lower_bound(range: &str, parts: usize) -> Option<String> {
     })
 }
 
+/// Whether one line comes before another.
+pub(crate) fn is_older(line: &str, other: &str) -> bool {
+    numbers(line) < numbers(other)
+}
+
 fn all(line: &[u64], part: &str, loose_tilde: bool) -> bool {
     if let Some((low, high)) = part.split_once(" - ") {
         return at_least(line, &numbers(low)) && at_most(line, &numbers(high));
