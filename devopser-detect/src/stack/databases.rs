@@ -9,12 +9,14 @@ use serde_json::Value;
 use crate::scan::go::GoMod;
 use crate::scan::node::Package;
 use crate::scan::python::Requirements;
-use crate::scan::{Scan, env};
+use crate::scan::{Scan, code, env};
 
 /// What speaks for each database, collected.
 #[derive(Debug, Default)]
 pub(crate) struct Needs {
     found: BTreeMap<Database, Vec<Evidence>>,
+    /// Whether a server for tables and one for documents are both named, so that neither replaces the other.
+    are_all_named: bool,
 }
 
 impl Needs {
@@ -78,6 +80,11 @@ impl Needs {
             self.found
                 .retain(|one, _| !is_primary(*one) || named.found.contains_key(one));
         }
+        // Documents stand beside tables more often than instead of them.
+        let mut servers = self.found.keys().filter(|one| is_primary(**one));
+        self.are_all_named = self.found.contains_key(&Database::Mongodb)
+            && primary(self) == 2
+            && servers.all(|one| named.found.contains_key(one));
         let mut is_named = false;
         for (database, evidence) in named.found {
             if let Some(known) = self.found.get_mut(&database) {
@@ -132,7 +139,7 @@ impl Needs {
         }
         let databases: Vec<Database> = self.found.keys().copied().collect();
         let primary = databases.iter().filter(|one| is_primary(**one)).count();
-        let confidence = if primary > 1 {
+        let confidence = if primary > 1 && !self.are_all_named {
             crate::summary::GUESS
         } else {
             85
@@ -182,6 +189,8 @@ const ENV_WORDS: &[(&str, Database)] = &[
     ("DB_PORT=3306", Database::Mysql),
     ("mongodb://", Database::Mongodb),
     ("mongodb+srv://", Database::Mongodb),
+    ("MONGO_", Database::Mongodb),
+    ("MONGODB_", Database::Mongodb),
     ("redis://", Database::Redis),
     ("CACHE_DRIVER=redis", Database::Redis),
     ("REDIS_URL", Database::Redis),
@@ -221,6 +230,14 @@ const NODE: &[(&str, Database)] = &[
     ("@libsql/client", Database::Sqlite),
 ];
 
+/// What the settings of Drizzle's tools name (<https://orm.drizzle.team/docs/drizzle-config-file#dialect>).
+const DRIZZLE: &[(&str, Database)] = &[
+    ("dialect: \"postgresql\"", Database::Postgres),
+    ("dialect: 'postgresql'", Database::Postgres),
+    ("dialect: \"mysql\"", Database::Mysql),
+    ("dialect: 'mysql'", Database::Mysql),
+];
+
 /// The databases of a Node.js app.
 pub(crate) fn of_node(scan: &Scan<'_>, package: &Package) -> Fact<Vec<Database>> {
     let mut needs = Needs::default();
@@ -232,6 +249,11 @@ pub(crate) fn of_node(scan: &Scan<'_>, package: &Package) -> Fact<Vec<Database>>
     for path in super::node::prisma::schemas(scan, package) {
         prisma(scan, &path, &mut needs);
     }
+    let mut chosen = Needs::default();
+    for path in ["drizzle.config.ts", "drizzle.config.js"] {
+        chosen.add_words(scan, path, DRIZZLE);
+    }
+    needs.settle_by(chosen);
     of_members(scan, package, &mut needs);
     needs.confirm_by_env(scan);
     needs.into_fact()
@@ -402,6 +424,11 @@ pub(crate) fn of_python(scan: &Scan<'_>, requirements: &Requirements) -> Fact<Ve
     needs.into_fact()
 }
 
+const GORM_1: &[(&str, Database)] = &[
+    ("gorm/dialects/postgres", Database::Postgres),
+    ("gorm/dialects/mysql", Database::Mysql),
+];
+
 const GO: &[(&str, Database)] = &[
     ("github.com/lib/pq", Database::Postgres),
     ("github.com/jackc/pgx", Database::Postgres),
@@ -436,6 +463,12 @@ pub(crate) fn of_go(scan: &Scan<'_>, module: Option<&GoMod>) -> Fact<Vec<Databas
     for (name, database) in GO {
         if let Some(evidence) = module.and_then(|module| module.requires(name)) {
             needs.add(*database, evidence);
+        }
+    }
+    // Its first version has the drivers in one module: the sources say which (https://v1.gorm.io/docs/connecting_to_the_database.html).
+    if module.is_some_and(|module| module.requires("github.com/jinzhu/gorm").is_some()) {
+        for path in code::each(scan, &[".go"], 3) {
+            needs.add_words(scan, path, GORM_1);
         }
     }
     let is_named = needs.confirm_by_env(scan);
