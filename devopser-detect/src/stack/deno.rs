@@ -365,6 +365,7 @@ fn entries_of_bun() -> impl Iterator<Item = &'static str> {
     const MORE: &[&str] = &[
         "index.tsx",
         "src/index.tsx",
+        "api.ts",
         "index.js",
         "server.js",
         "src/index.js",

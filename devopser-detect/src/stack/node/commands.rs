@@ -418,7 +418,7 @@ pub(crate) fn runs_own_program(scan: &Scan<'_>, package: &Package) -> bool {
     let web = procfile::process(scan, "web").map(|fact| fact.value);
     let runs = |script: &str| {
         let body = without_env(script);
-        ["node ", "tsx ", "ts-node ", "bun ", "pm2"]
+        ["node ", "nodemon ", "tsx ", "ts-node ", "bun ", "pm2"]
             .iter()
             .any(|program| body.starts_with(program))
             && !body.contains("vite.js")

@@ -219,7 +219,8 @@ pub(crate) fn choose(scan: &Scan<'_>, package: &Package) -> Option<(&'static Fra
     let program = is_tool
         .then(|| sites.find(|(row, _)| row.port.is_some() && is_runtime(package, row)))
         .flatten();
-    let site = program.or(site);
+    let is_idle = is_tool && !package.workspaces().is_empty();
+    let site = program.or(site.filter(|(row, _)| !is_idle || is_run(package, row)));
     let server = SERVERS.iter().find_map(|row| signal(scan, package, row));
     match (site, server) {
         (Some((site, _)), Some((server, why)))

@@ -108,13 +108,25 @@ fn mentioned(scan: &Scan<'_>, package: &Package) -> Fact<String> {
                 })
         })
     });
-    match scripted {
-        Some(name) => Fact::new(
+    // npm knows neither (https://pnpm.io/workspaces#workspace-protocol-workspace, https://pnpm.io/catalogs).
+    let mut ranges = package.dependencies.iter().chain(&package.dev_dependencies);
+    let foreign = ranges.find(|(_, range)| {
+        ["workspace:", "catalog:"]
+            .iter()
+            .any(|protocol| range.starts_with(protocol))
+    });
+    match (scripted, foreign) {
+        (Some(name), _) => Fact::new(
             name.to_owned(),
             65,
             scan.in_package("scripts", format!("the scripts call {name}")),
         ),
-        None => Fact::new(
+        (None, Some((dep, range))) => Fact::new(
+            "pnpm".to_owned(),
+            60,
+            scan.in_package(dep, format!("{range} is not for npm")),
+        ),
+        (None, None) => Fact::new(
             "npm".to_owned(),
             60,
             Evidence::file("package.json", "no lock file; npm comes with Node.js"),
