@@ -235,6 +235,15 @@ impl<'t> Scan<'t> {
         })
     }
 
+    /// A YAML file that a Gradle build may fill in, where `\${…}` is written for a `${…}` that is to stay
+    /// (<https://docs.spring.io/spring-boot/how-to/properties-and-configuration.html>).
+    pub(crate) fn yaml_of_gradle(&self, path: &str) -> Option<Rc<Value>> {
+        let first = |text: &str| yaml::documents(text).next().unwrap_or(Ok(Value::Null));
+        self.value(path, |text| {
+            first(text).or_else(|_| first(&text.replace("\\$", "$")))
+        })
+    }
+
     /// All documents of a YAML file, as far as they can be parsed.
     pub(crate) fn yaml_documents(&self, path: &str) -> Vec<Value> {
         let text = self.text(path).unwrap_or_default();

@@ -135,18 +135,19 @@ fn in_yaml(scan: &Scan<'_>, is_spring: bool) -> Option<Fact<u16>> {
     let usual = settings(scan, &names).into_iter();
     let others = is_spring.then(|| renamed(scan)).into_iter().flatten();
     usual.chain(others).find_map(|path| {
-        let value = scan.yaml(&path)?;
+        let value = scan.yaml_of_gradle(&path)?;
         let found = POINTERS.iter().find_map(|pointer| value.pointer(pointer))?;
         let port = match found.as_u64() {
             Some(port) => u16::try_from(port).ok(),
             None => number(found.as_str()?),
         };
         let port = port.filter(|port| *port > 0)?;
-        Some(Fact::new(
-            port,
-            88,
-            scan.evidence(&path, "port:", "the server's port"),
-        ))
+        // Other servers' ports may stand before it.
+        let said = format!("port: {port}");
+        let line = scan.line_of(&path, &said);
+        let line = line.or_else(|| scan.line_of(&path, "port:"));
+        let evidence = Evidence::line(path, line, "the server's port");
+        Some(Fact::new(port, 88, evidence))
     })
 }
 
