@@ -29,6 +29,9 @@ pub fn explain(report: &Report) -> String {
         (None, Some(path)) => {
             let _ = writeln!(out, "{path} of the repository");
         }
+        (None, None) if !report.services.is_empty() => {
+            out.push_str("Nothing starts from the root; these do from their own folders:\n");
+        }
         (None, None) => out.push_str("Nothing was recognised.\n"),
     }
     if let Some(path) = &report.dockerfile {
@@ -206,6 +209,18 @@ mod tests {
                 .unwrap()
         };
         assert_eq!((row("start"), row("port")), ("./run", "4000"));
+    }
+
+    #[test]
+    fn services_without_a_root_are_told_as_such() {
+        let package = r#"{"scripts": {"start": "node server.js"}}"#;
+        let tree = MemoryTree::new([("shop/package.json", package), ("shop/server.js", "")]);
+        let text = explain(&crate::detect(&tree));
+        assert!(
+            text.starts_with("Nothing starts from the root; these do"),
+            "{text}"
+        );
+        assert!(text.contains("service         shop  node · npm"), "{text}");
     }
 
     #[test]

@@ -290,6 +290,14 @@ fn databases(spec: &DeploySpec, stack: &Detection) -> Vec<Database> {
 
 fn recognised(report: &Report) -> Result<&Detection> {
     report.stack.as_ref().ok_or_else(|| {
+        if !report.services.is_empty() {
+            let roots = report.services.iter().map(|service| service.root.as_str());
+            let roots = roots.collect::<Vec<_>>().join(", ");
+            return Error::invalid("source", "its root starts nothing; its services do")
+                .with_remedy(format!(
+                    "Name the folder of one of them with `--root`: {roots}."
+                ));
+        }
         Error::invalid("source", "no stack was recognised in it").with_remedy(
             "Add a Dockerfile, or a file that says what it is (package.json, requirements.txt, go.mod, index.html, …). \
              If the app lies in a folder of it, name the folder with `--root`.",

@@ -54,8 +54,11 @@ impl Stack for StaticSite {
         });
         let is_there =
             |folder: &&&str| folder.is_empty() || scan.folders(1).any(|known| known == **folder);
+        // Beside a program the pages there are about it.
+        let is_about = |folder: &&&str| **folder == "docs" && scan.has_manifest();
         let usual = FOLDERS.iter().filter(is_there).find(|folder| {
-            scan.has(&join(folder, "index.html")) || scan.has(&join(folder, "index.htm"))
+            let mut pages = ["index.html", "index.htm"].into_iter();
+            !is_about(folder) && pages.any(|page| scan.has(&join(folder, page)))
         });
         let folder = declared
             .or_else(|| usual.map(|folder| (*folder).to_owned()))
@@ -86,6 +89,16 @@ fn anywhere(scan: &Scan<'_>) -> Option<String> {
     let mut pages = scan.named("index.html", 2);
     // What a program fills in is no page.
     pages.retain(|page| !["templates", "views"].contains(&crate::scan::base_name(folder_of(page))));
+    // What lies in the folder of a program is that program's.
+    let is_program = |folder: &str| {
+        let manifests = crate::services::MANIFESTS.iter();
+        let mut manifests = manifests.filter(|name| **name != "index.html");
+        manifests.any(|name| scan.has(&join(folder, name)))
+    };
+    pages.retain(|page| {
+        let mut ends = page.match_indices('/').map(|(at, _)| at);
+        !ends.any(|at| is_program(&page[..at]))
+    });
     match pages.as_slice() {
         [only] => Some(folder_of(only).to_owned()),
         _ => None,

@@ -54,6 +54,23 @@ const CASES: &[Case] = &[
         code: 2,
     },
     Case {
+        name: "services",
+        make: |at| {
+            let package = r#"{"scripts":{"start":"node server.js"}}"#;
+            folder(
+                at,
+                &[
+                    ("shop/package.json", package),
+                    ("admin/package.json", package),
+                ],
+            )
+        },
+        arguments: &[],
+        kind: "invalid_input",
+        says: "with `--root`: admin, shop",
+        code: 2,
+    },
+    Case {
         name: "loop",
         make: a_link_to_itself,
         arguments: &[],
@@ -264,7 +281,10 @@ fn folder(at: &Path, files: &[(&str, &str)]) -> PathBuf {
     let folder = at.join("source");
     std::fs::create_dir_all(&folder).expect("a folder can be made");
     for (name, text) in files {
-        std::fs::write(folder.join(name), text).expect("a file can be written");
+        let path = folder.join(name);
+        let above = path.parent().unwrap_or(&folder);
+        std::fs::create_dir_all(above).expect("a folder can be made");
+        std::fs::write(path, text).expect("a file can be written");
     }
     folder
 }
