@@ -1,5 +1,7 @@
 //! PHP: Composer, its frameworks, and plain pages.
 
+use std::collections::BTreeSet;
+
 use devopser_core::model::report::{Database, Detection, Evidence, Fact};
 use serde_json::Value;
 
@@ -237,10 +239,35 @@ fn pinned(scan: &Scan<'_>, composer: Option<&Value>, manifest: &str) -> Option<F
         [
             versions::pinned(scan, &[".php-version"], &["php"]),
             at("/config/platform/php", "php"),
-            at("/require/php", "php"),
+            at("/require/php", "php").map(|range| within_lock(scan, range)),
         ],
     )
     .or_else(|| super::built_with(scan, "php", "php-version"))
+}
+
+/// The range as one version that the locked packages allow, where there is one: Composer refuses to install others
+/// (<https://getcomposer.org/doc/01-basic-usage.md#installing-with-composer-lock>).
+fn within_lock(scan: &Scan<'_>, (range, evidence): (String, Evidence)) -> (String, Evidence) {
+    const SIGN: &str = "\"php\": \"";
+    let text = scan.text("composer.lock").unwrap_or_default();
+    let starts = memchr::memmem::find_iter(text.as_bytes(), SIGN).map(|at| at + SIGN.len());
+    let asked: BTreeSet<&str> = starts
+        .filter_map(|at| text[at..].split('"').next())
+        .collect();
+    let fits = |line: &str| {
+        let mut asked = asked.iter();
+        asked.all(|range| crate::version::allows("php", line, range))
+    };
+    match crate::version::resolve_among("php", &range, fits) {
+        Some(line) if !asked.is_empty() => {
+            let why = format!(
+                "{}: {range}, and the locked packages allow it",
+                evidence.why
+            );
+            (line, Evidence { why, ..evidence })
+        }
+        _ => (range, evidence),
+    }
 }
 
 /// The folder that is served, and the command for hosts without a web server: PHP's own

@@ -12,7 +12,14 @@ pub(crate) use table::{Line, Runtime, runtime};
 /// An exact version and a release line stay as they are; an alias or a range becomes a release line: the table's
 /// default where the range allows it, else the line nearest to the default, for which most packages are built; among
 /// those of long-term support, where there are such (<https://nodejs.org/en/about/previous-releases>).
+///
+/// Where the table says so, the bound of a range goes before the default as long as that line gets fixes.
 pub(crate) fn resolve(id: &str, wanted: &str) -> Option<String> {
+    resolve_among(id, wanted, |_| true)
+}
+
+/// The same among the lines that something else allows as well.
+pub(crate) fn resolve_among(id: &str, wanted: &str, fits: impl Fn(&str) -> bool) -> Option<String> {
     let runtime = runtime(id)?;
     let wanted = wanted.trim().trim_matches(['"', '\'']);
     if let Some(line) = alias(runtime, wanted) {
@@ -21,7 +28,9 @@ pub(crate) fn resolve(id: &str, wanted: &str) -> Option<String> {
     if let Some(plain) = plain(wanted) {
         return Some(plain);
     }
-    let allowed = |line: &&Line| range::allows(line.version, wanted, runtime.loose_tilde);
+    let allowed = |line: &&Line| {
+        range::allows(line.version, wanted, runtime.loose_tilde) && fits(line.version)
+    };
     if !range::is_range(wanted) {
         return None;
     }
@@ -30,14 +39,33 @@ pub(crate) fn resolve(id: &str, wanted: &str) -> Option<String> {
         .iter()
         .find(|line| line.version == runtime.default);
     let is_long = |line: &&Line| line.name.is_some() && allowed(line);
-    let best = default
-        .filter(allowed)
+    let has_bound = wanted.contains(['>', '^', '~', '-']);
+    let mut fixed = runtime.lines.iter().rev();
+    let fixed = runtime.oldest.filter(|_| has_bound).and_then(|oldest| {
+        fixed.find(|line| !range::is_older(line.version, oldest) && allowed(line))
+    });
+    // A bound that is older than that says nothing of the lines that are left.
+    let bound = range::lower_bound(wanted, runtime.parts);
+    let is_recent = |oldest: &str| {
+        bound
+            .as_deref()
+            .is_some_and(|bound| !range::is_older(bound, oldest))
+    };
+    let fixed = fixed.filter(|_| runtime.oldest.is_some_and(is_recent));
+    let best = fixed
+        .or_else(|| default.filter(allowed))
         .or_else(|| nearest(runtime, is_long))
         .or_else(|| nearest(runtime, allowed));
     match best {
         Some(line) => Some(line.version.to_owned()),
         None => range::lower_bound(wanted, runtime.parts),
     }
+}
+
+/// Whether some version of the line is in the range; what makes no sense as a range leaves everything open.
+pub(crate) fn allows(id: &str, line: &str, range: &str) -> bool {
+    let loose_tilde = runtime(id).is_some_and(|runtime| runtime.loose_tilde);
+    !range::is_range(range) || range::allows(line, range, loose_tilde)
 }
 
 /// Whether the version's line is older than every line that the range allows.

@@ -20,6 +20,9 @@ pub(crate) struct Runtime {
     pub(crate) default: &'static str,
     /// Newest first.
     pub(crate) lines: &'static [Line],
+    /// The oldest line that still gets fixes, where the bound of a range is taken: the least version that authors allow
+    /// is what they develop with, and what their dependencies were built for.
+    pub(crate) oldest: Option<&'static str>,
     /// How many numbers make a release line.
     pub(crate) parts: usize,
     /// Whether `~1.2` lets the last number move (Composer), not only what comes after it (npm, Poetry).
@@ -45,6 +48,7 @@ const RUNTIMES: &[Runtime] = &[
     Runtime {
         id: "node",
         default: "22",
+        oldest: None,
         parts: 1,
         loose_tilde: false,
         lines: &[
@@ -73,6 +77,7 @@ const RUNTIMES: &[Runtime] = &[
     Runtime {
         id: "python",
         default: "3.13",
+        oldest: Some("3.11"),
         parts: 2,
         loose_tilde: false,
         lines: &[
@@ -93,6 +98,7 @@ const RUNTIMES: &[Runtime] = &[
     Runtime {
         id: "go",
         default: "1",
+        oldest: None,
         parts: 2,
         loose_tilde: false,
         lines: &[
@@ -112,6 +118,7 @@ const RUNTIMES: &[Runtime] = &[
     Runtime {
         id: "ruby",
         default: "3.3",
+        oldest: None,
         parts: 2,
         loose_tilde: false,
         lines: &[
@@ -130,6 +137,7 @@ const RUNTIMES: &[Runtime] = &[
     Runtime {
         id: "php",
         default: "8.4",
+        oldest: Some("8.2"),
         parts: 2,
         loose_tilde: true,
         lines: &[
@@ -149,6 +157,7 @@ const RUNTIMES: &[Runtime] = &[
     Runtime {
         id: "java",
         default: "21",
+        oldest: None,
         parts: 1,
         loose_tilde: false,
         lines: &[
@@ -169,6 +178,7 @@ const RUNTIMES: &[Runtime] = &[
     Runtime {
         id: "rust",
         default: "1",
+        oldest: None,
         parts: 2,
         loose_tilde: false,
         lines: &[line("1")],
@@ -177,6 +187,7 @@ const RUNTIMES: &[Runtime] = &[
     Runtime {
         id: "bun",
         default: "1",
+        oldest: None,
         parts: 1,
         loose_tilde: false,
         lines: &[line("1")],
@@ -185,6 +196,7 @@ const RUNTIMES: &[Runtime] = &[
     Runtime {
         id: "deno",
         default: "2",
+        oldest: None,
         parts: 1,
         loose_tilde: false,
         lines: &[line("2"), line("1")],
@@ -193,6 +205,7 @@ const RUNTIMES: &[Runtime] = &[
     Runtime {
         id: "dotnet",
         default: "10.0",
+        oldest: None,
         parts: 2,
         loose_tilde: false,
         lines: &[
@@ -209,6 +222,7 @@ const RUNTIMES: &[Runtime] = &[
     Runtime {
         id: "elixir",
         default: "1.18",
+        oldest: None,
         parts: 2,
         loose_tilde: false,
         lines: &[
