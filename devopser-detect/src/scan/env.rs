@@ -19,6 +19,8 @@ pub(crate) const FILES: &[&str] = &[
     "template.env",
     "TEMPLATE.env",
     ".env.docker",
+    // https://github.com/spf13/viper#working-with-environment-variables
+    "app.env",
     ".env",
 ];
 

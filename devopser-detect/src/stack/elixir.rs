@@ -169,7 +169,10 @@ fn port_of(scan: &Scan<'_>) -> Fact<u16> {
 /// and others have ports of their own (<https://hexdocs.pm/phoenix/Phoenix.Endpoint.html#module-runtime-configuration>).
 fn is_of_http(text: &str, at: usize) -> bool {
     let open = text[..at].rfind('[');
-    open.is_some_and(|open| text[..open].trim_end().ends_with("http:"))
+    let is_http = open.is_some_and(|open| text[..open].trim_end().ends_with("http:"));
+    let start = text[..at].rfind("config :").unwrap_or_default();
+    let endpoint = text[start..at].lines().next().unwrap_or_default();
+    is_http && !endpoint.contains("Metrics")
 }
 
 const WORDS: &[(&str, Database)] = &[

@@ -460,6 +460,7 @@ const SETTINGS: &[&str] = &[
     "config.toml.sample",
     "config.sample.toml",
     "config.example.toml",
+    "config-local.yml",
 ];
 
 fn listens_on(scan: &Scan<'_>, id: Option<&str>) -> Fact<u16> {

@@ -185,7 +185,8 @@ pub(crate) fn in_env_example(scan: &Scan<'_>) -> Option<Fact<u16>> {
 
 /// The port of an address that is every one of the machine's, as in `BIND_ON=0.0.0.0:8000`, where there is only one.
 fn bound_in_env_example(scan: &Scan<'_>) -> Option<Fact<u16>> {
-    let mut bound = env::settings(scan).filter_map(|(_, value, evidence)| {
+    let http = env::settings(scan).filter(|(name, ..)| !name.contains("GRPC"));
+    let mut bound = http.filter_map(|(_, value, evidence)| {
         let port = sound(value.strip_prefix("0.0.0.0:")?)?;
         Some(Fact::new(port, 70, evidence))
     });
@@ -292,6 +293,16 @@ mod tests {
                 8098,
             ),
             ("debug_port = 8099\nport = 8100", 8100),
+            (
+                "DebugHost string `conf:\"default:0.0.0.0:3010\"`\nAPIHost string `conf:\"default:0.0.0.0:8107\"`",
+                8107,
+            ),
+            ("static DEFAULT_PORT: u16 = 8108;", 8108),
+            ("port: get_env_var(\"SHOP_PORT\", \"8109\")", 8109),
+            (
+                "#[clap(default_value = \"8110\", env)]\n    pub port: u16,",
+                8110,
+            ),
         ]);
     }
 
