@@ -167,6 +167,20 @@ const fn is_primary(database: Database) -> bool {
     )
 }
 
+/// That none is needed is only a guess where the app has code of its own that does not lie in the tree.
+pub(crate) fn unless_unseen(
+    mut fact: Fact<Vec<Database>>,
+    unseen: impl FnOnce() -> Option<Evidence>,
+) -> Fact<Vec<Database>> {
+    if fact.value.is_empty()
+        && let Some(evidence) = unseen()
+    {
+        fact.confidence = crate::summary::GUESS;
+        fact.evidence = vec![evidence];
+    }
+    fact
+}
+
 /// No database is needed.
 pub(crate) fn none() -> Fact<Vec<Database>> {
     Fact::new(
@@ -369,6 +383,20 @@ const PYTHON: &[(&str, Database)] = &[
     ("arq", Database::Redis),
 ];
 
+/// Extras that bring a driver, as those of SQLAlchemy and of what is built on it are called
+/// (<https://docs.sqlalchemy.org/en/20/intro.html#installing-optional-dependencies>).
+const EXTRAS: &[(&str, Database)] = &[
+    ("postgresql", Database::Postgres),
+    ("postgres", Database::Postgres),
+    ("asyncpg", Database::Postgres),
+    ("psycopg2", Database::Postgres),
+    ("mysql", Database::Mysql),
+    ("pymysql", Database::Mysql),
+    ("aiomysql", Database::Mysql),
+    ("mongodb", Database::Mongodb),
+    ("redis", Database::Redis),
+];
+
 /// The databases of a Python app.
 pub(crate) fn of_python(scan: &Scan<'_>, requirements: &Requirements) -> Fact<Vec<Database>> {
     let mut needs = Needs::default();
@@ -378,19 +406,13 @@ pub(crate) fn of_python(scan: &Scan<'_>, requirements: &Requirements) -> Fact<Ve
         }
     }
     for requirement in &requirements.all {
-        if requirement
-            .extras
-            .split(',')
-            .any(|extra| extra.trim() == "redis")
-        {
-            needs.add(
-                Database::Redis,
-                Evidence::line(
-                    requirement.path.clone(),
-                    requirement.line,
-                    format!("{} with redis", requirement.name),
-                ),
-            );
+        for extra in requirement.extras.split(',').map(str::trim) {
+            let known = EXTRAS.iter().find(|(known, _)| *known == extra);
+            if let Some((_, database)) = known {
+                let why = format!("{} with {extra}", requirement.name);
+                let path = requirement.path.clone();
+                needs.add(*database, Evidence::line(path, requirement.line, why));
+            }
         }
     }
     needs.confirm_by_env(scan);

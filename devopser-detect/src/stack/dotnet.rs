@@ -17,6 +17,8 @@ struct Project {
     framework: Option<(String, u32)>,
     is_program: bool,
     packages: Vec<(String, u32)>,
+    /// Paths of projects that it is built with, from its own folder.
+    references: Vec<(String, u32)>,
 }
 
 const ENDINGS: &[&str] = &[".csproj", ".fsproj", ".vbproj"];
@@ -180,6 +182,7 @@ fn read(scan: &Scan<'_>, path: String) -> Option<Project> {
         framework: None,
         is_program: false,
         packages: Vec::new(),
+        references: Vec::new(),
     };
     for element in xml::elements(&text) {
         let line = crate::scan::line_at(&text, element.at).unwrap_or(1);
@@ -202,6 +205,9 @@ fn read(scan: &Scan<'_>, path: String) -> Option<Project> {
             "Project/ItemGroup/PackageReference" => project
                 .packages
                 .extend(xml::attribute(&element, "Include").map(|name| (name.to_owned(), line))),
+            "Project/ItemGroup/ProjectReference" => project.references.extend(
+                xml::attribute(&element, "Include").map(|path| (path.replace('\\', "/"), line)),
+            ),
             _ => {}
         }
     }
@@ -433,5 +439,18 @@ fn needs(scan: &Scan<'_>, projects: &[Project]) -> Fact<Vec<Database>> {
         }
     }
     needs.confirm_by_env(scan);
-    needs.into_fact_beside(has_sqlite)
+    databases::unless_unseen(needs.into_fact_beside(has_sqlite), || unseen(projects))
+}
+
+/// A project that lies above the tree and that one of the tree's is built with.
+fn unseen(projects: &[Project]) -> Option<Evidence> {
+    projects.iter().find_map(|project| {
+        let depth = project.path.matches('/').count();
+        let is_above =
+            |path: &str| path.split('/').take_while(|part| *part == "..").count() > depth;
+        let mut references = project.references.iter();
+        let (path, line) = references.find(|(path, _)| is_above(path))?;
+        let why = format!("{path} lies elsewhere");
+        Some(Evidence::line(project.path.clone(), Some(*line), why))
+    })
 }

@@ -420,6 +420,7 @@ fn listens_on(scan: &Scan<'_>, row: Option<(&str, &str, u16)>) -> Fact<u16> {
         "config/default.yaml",
         "config/config.hjson",
         "config/defaults.hjson",
+        "config.default.toml",
     ]
     .into_iter()
     .filter(|path| scan.has(path))
@@ -506,5 +507,22 @@ fn needs(scan: &Scan<'_>, members: &[Member]) -> Fact<Vec<Database>> {
         }
     }
     let is_named = needs.confirm_by_env(scan);
-    needs.into_fact_beside(has_sqlite && !is_named)
+    let fact = needs.into_fact_beside(has_sqlite && !is_named);
+    databases::unless_unseen(fact, || unseen(root.as_deref(), members))
+}
+
+/// A dependency that the root of a workspace describes, where that root is not there
+/// (<https://doc.rust-lang.org/cargo/reference/specifying-dependencies.html#inheriting-a-dependency-from-a-workspace>).
+fn unseen(root: Option<&Value>, members: &[Member]) -> Option<Evidence> {
+    if root.is_some_and(|root| root.get("workspace").is_some()) {
+        return None;
+    }
+    members.iter().find_map(|member| {
+        let table = member.manifest.get("dependencies")?.as_object()?;
+        let (name, _) = table
+            .iter()
+            .find(|(_, how)| how.get("workspace").is_some())?;
+        let why = format!("the workspace says what {name} is, and lies elsewhere");
+        Some(Evidence::file(member.path.clone(), why))
+    })
 }
