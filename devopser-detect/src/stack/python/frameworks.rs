@@ -251,9 +251,6 @@ fn django(
         .filter(|entry| base_name(&entry.path) == "manage.py")
         .map(|entry| folder_of(&entry.path).to_owned())
         .unwrap_or_default();
-    let known = |key: &str, file: &str| {
-        named_in_settings(scan, key).or_else(|| beside_settings(scan, &base, file))
-    };
     let chdir = if base.is_empty() {
         String::new()
     } else {
@@ -269,15 +266,7 @@ fn django(
         None => format!("uvicorn {folder}{module}:application --host 0.0.0.0 --port $PORT"),
     };
     into.hints.insert("django".to_owned(), "true".to_owned());
-    let mut wsgi = known("WSGI_APPLICATION", "wsgi.py");
-    let mut asgi = (prefers_asgi || wsgi.is_none())
-        .then(|| known("ASGI_APPLICATION", "asgi.py"))
-        .flatten();
-    if wsgi.is_none() && asgi.is_none() {
-        wsgi = anywhere(scan, &base, "wsgi.py");
-        asgi = anywhere(scan, &base, "asgi.py");
-    }
-    match (wsgi, asgi) {
+    match modules(scan, &base, prefers_asgi) {
         (_, Some((path, module))) if prefers_asgi => {
             let folder = if base.is_empty() {
                 String::new()
@@ -311,9 +300,29 @@ fn django(
     }
 }
 
+/// A file and the module that it is.
+type Module = (String, String);
+
+/// The modules for WSGI and for ASGI: those that the settings name or that lie beside them, else any.
+fn modules(scan: &Scan<'_>, base: &str, prefers_asgi: bool) -> (Option<Module>, Option<Module>) {
+    let known = |key: &str, file: &str| {
+        named_in_settings(scan, key).or_else(|| beside_settings(scan, base, file))
+    };
+    let wsgi = known("WSGI_APPLICATION", "wsgi.py");
+    let wants_asgi = prefers_asgi || wsgi.is_none();
+    let asgi = wants_asgi.then(|| known("ASGI_APPLICATION", "asgi.py"));
+    match (wsgi, asgi.flatten()) {
+        (None, None) => (
+            anywhere(scan, base, "wsgi.py"),
+            anywhere(scan, base, "asgi.py"),
+        ),
+        found => found,
+    }
+}
+
 /// The module that the settings name
 /// (<https://docs.djangoproject.com/en/stable/ref/settings/#wsgi-application>).
-fn named_in_settings(scan: &Scan<'_>, key: &str) -> Option<(String, String)> {
+fn named_in_settings(scan: &Scan<'_>, key: &str) -> Option<Module> {
     let mut settings = super::settings::files(scan);
     if settings.is_empty() {
         let base = ["base.py", "common.py"].into_iter();
@@ -334,7 +343,7 @@ fn named_in_settings(scan: &Scan<'_>, key: &str) -> Option<(String, String)> {
 }
 
 /// The module beside the settings that `manage.py` names.
-fn beside_settings(scan: &Scan<'_>, base: &str, file: &str) -> Option<(String, String)> {
+fn beside_settings(scan: &Scan<'_>, base: &str, file: &str) -> Option<Module> {
     let package = package(scan)?;
     let places = [file, &package_file(file)].map(|file| join(base, &join(&package, file)));
     let path = places.into_iter().find(|path| scan.has(path))?;
@@ -342,7 +351,7 @@ fn beside_settings(scan: &Scan<'_>, base: &str, file: &str) -> Option<(String, S
 }
 
 /// The nearest module of that name, best one below the package of the settings.
-fn anywhere(scan: &Scan<'_>, base: &str, file: &str) -> Option<(String, String)> {
+fn anywhere(scan: &Scan<'_>, base: &str, file: &str) -> Option<Module> {
     let mut found = scan.named(file, 4);
     let packages = scan.ending("__init__.py", 4).into_iter();
     let package_file = format!("/{}", package_file(file));
@@ -370,7 +379,7 @@ fn package_file(file: &str) -> String {
 }
 
 /// A file's path with the module that it is, seen from the folder.
-fn as_module(path: String, base: &str) -> Option<(String, String)> {
+fn as_module(path: String, base: &str) -> Option<Module> {
     let module = path.strip_prefix(&join(base, ""))?.strip_suffix(".py")?;
     let module = module.trim_end_matches("/__init__").replace('/', ".");
     Some((path, module))
