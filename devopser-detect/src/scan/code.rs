@@ -89,6 +89,10 @@ fn is_test_file(name: &str) -> bool {
         || name.contains(".spec.")
         || name.ends_with("_test.go")
         || name.ends_with("_test.py")
+        // Modules of unit tests (https://doc.rust-lang.org/book/ch11-03-test-organization.html).
+        || ["test.rs", "tests.rs"].contains(&name)
+        || name.ends_with("_test.rs")
+        || name.ends_with("_tests.rs")
 }
 
 /// Whether the file lies in a hidden folder: those hold the settings of tools.

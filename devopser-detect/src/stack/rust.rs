@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{Stack, databases, fact, found, port, version};
 use crate::rank::{Found, Strength};
-use crate::scan::{Scan, code, folder_of, versions};
+use crate::scan::{Scan, code, folder_of, join, versions};
 use crate::services;
 
 /// The Rust detector.
@@ -93,7 +93,9 @@ impl Stack for Rust {
         let program = program(scan, &members, framework.as_ref().map(|(row, _)| row.1));
         // A library listens nowhere.
         if program.is_some() || !scan.has("src/lib.rs") {
-            detection.port = Some(listens_on(scan, framework.as_ref().map(|(row, _)| **row)));
+            let folder = program.as_ref().map(|(.., place)| folder_of(&place.path));
+            let row = framework.as_ref().map(|(row, _)| **row);
+            detection.port = Some(listens_on(scan, row, folder.unwrap_or_default()));
         }
         let strength = match (&program, &framework) {
             (Some(_), Some(_)) => Strength::Framework,
@@ -409,7 +411,8 @@ fn program(
 /// Names of the files in which settings have their defaults, however deep they lie.
 const SETTINGS: &[&str] = &["option.rs", "options.rs", "args.rs", "cli.rs", "config.rs"];
 
-fn listens_on(scan: &Scan<'_>, row: Option<(&str, &str, u16)>) -> Fact<u16> {
+/// The port of the program whose package lies in the folder.
+fn listens_on(scan: &Scan<'_>, row: Option<(&str, &str, u16)>, folder: &str) -> Fact<u16> {
     if let Some(found) = port::in_env_example(scan) {
         return found;
     }
@@ -429,7 +432,10 @@ fn listens_on(scan: &Scan<'_>, row: Option<(&str, &str, u16)>) -> Fact<u16> {
         ["main.rs", "config.rs", "server.rs", "settings.rs"].contains(&crate::scan::base_name(path))
     };
     let in_sources = || {
-        port::nearest(scan, code::each(scan, &[".rs"], 4), is_usual)
+        let sources = || code::each(scan, &[".rs"], 4);
+        let own = sources().filter(|path| is_of_package(scan, folder, path));
+        port::nearest(scan, own, is_usual)
+            .or_else(|| port::nearest(scan, sources(), is_usual))
             .or_else(|| port::in_settings(scan, SETTINGS, 5))
     };
     let found = port::in_sources(scan, &files).or_else(in_sources);
@@ -443,6 +449,17 @@ fn listens_on(scan: &Scan<'_>, row: Option<(&str, &str, u16)>) -> Fact<u16> {
             row.map_or("Rust servers", |row| row.0),
         ),
     })
+}
+
+/// Whether a source belongs to the package in the folder, and not to another one below it
+/// (<https://doc.rust-lang.org/cargo/guide/project-layout.html>).
+fn is_of_package(scan: &Scan<'_>, folder: &str, path: &str) -> bool {
+    let prefix = join(folder, "");
+    let Some(rest) = path.strip_prefix(&prefix) else {
+        return false;
+    };
+    let mut below = rest.match_indices('/').map(|(at, _)| &rest[..at]);
+    !below.any(|below| scan.has(&format!("{prefix}{below}/Cargo.toml")))
 }
 
 const CRATES: &[(&str, Database)] = &[
