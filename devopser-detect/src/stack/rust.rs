@@ -416,7 +416,7 @@ fn listens_on(scan: &Scan<'_>, row: Option<(&str, &str, u16)>, folder: &str) -> 
     if let Some(found) = port::in_env_example(scan) {
         return found;
     }
-    let files: Vec<&str> = [
+    let files: Vec<String> = [
         "Rocket.toml",
         "configuration/base.yaml",
         "config/default.toml",
@@ -426,8 +426,10 @@ fn listens_on(scan: &Scan<'_>, row: Option<(&str, &str, u16)>, folder: &str) -> 
         "config.default.toml",
     ]
     .into_iter()
+    .flat_map(|path| [path.to_owned(), join(folder, path)])
     .filter(|path| scan.has(path))
     .collect();
+    let files: Vec<&str> = files.iter().map(String::as_str).collect();
     let is_usual = |path: &str| {
         ["main.rs", "config.rs", "server.rs", "settings.rs"].contains(&crate::scan::base_name(path))
     };

@@ -187,7 +187,7 @@ pub(crate) fn in_env_example(scan: &Scan<'_>) -> Option<Fact<u16>> {
 fn bound_in_env_example(scan: &Scan<'_>) -> Option<Fact<u16>> {
     let http = env::settings(scan).filter(|(name, ..)| !name.contains("GRPC"));
     let mut bound = http.filter_map(|(_, value, evidence)| {
-        let port = sound(value.strip_prefix("0.0.0.0:")?)?;
+        let port = sound(value.strip_prefix("0.0.0.0:")?).filter(|port| !OTHERS.contains(port))?;
         Some(Fact::new(port, 70, evidence))
     });
     bound.next().filter(|_| bound.next().is_none())

@@ -128,6 +128,7 @@ pub(crate) fn in_settings(
 /// The port, and whether it stands beside the environment's `PORT`.
 fn in_source(scan: &Scan<'_>, path: &str) -> Option<(Fact<u16>, bool)> {
     let text = scan.text(path)?;
+    let text = without_tests(path, &text);
     let mut other = None;
     for number in numbers(text.as_bytes()).take(MAX_NUMBERS) {
         let from = number.start.saturating_sub(REACH);
@@ -144,10 +145,10 @@ fn in_source(scan: &Scan<'_>, path: &str) -> Option<(Fact<u16>, bool)> {
         else {
             continue;
         };
-        if is_aside(&text, start) || is_redirect(&text, port) || is_for_one(&text, start) {
+        if is_aside(text, start) || is_redirect(text, port) || is_for_one(text, start) {
             continue;
         }
-        let evidence = Evidence::line(path, line_at(&text, start), format!("listens on {port}"));
+        let evidence = Evidence::line(path, line_at(text, start), format!("listens on {port}"));
         let fact = Fact::new(port, 80, evidence);
         if found.which < OF_ENVIRONMENT.len() {
             return Some((fact, true));
@@ -155,6 +156,15 @@ fn in_source(scan: &Scan<'_>, path: &str) -> Option<(Fact<u16>, bool)> {
         other.get_or_insert(fact);
     }
     Some((other?, false))
+}
+
+/// A file of Rust without the unit tests at its end
+/// (<https://doc.rust-lang.org/book/ch11-03-test-organization.html#unit-tests>).
+fn without_tests<'t>(path: &str, text: &'t str) -> &'t str {
+    let tests = path
+        .ends_with(".rs")
+        .then(|| memchr::memmem::find(text.as_bytes(), b"\n#[cfg(test)]\nmod "));
+    tests.flatten().map_or(text, |at| &text[..at])
 }
 
 /// Words of which one stands before every number that the patterns find, unless a colon does.
