@@ -230,17 +230,14 @@ impl<'t> Scan<'t> {
 
     /// A YAML file: its first document.
     pub(crate) fn yaml(&self, path: &str) -> Option<Rc<Value>> {
-        self.value(path, |text| {
-            yaml::documents(text).next().unwrap_or(Ok(Value::Null))
-        })
+        self.value(path, first_document)
     }
 
     /// A YAML file that a Gradle build may fill in, where `\${…}` is written for a `${…}` that is to stay
     /// (<https://docs.spring.io/spring-boot/how-to/properties-and-configuration.html>).
     pub(crate) fn yaml_of_gradle(&self, path: &str) -> Option<Rc<Value>> {
-        let first = |text: &str| yaml::documents(text).next().unwrap_or(Ok(Value::Null));
         self.value(path, |text| {
-            first(text).or_else(|_| first(&text.replace("\\$", "$")))
+            first_document(text).or_else(|_| first_document(&text.replace("\\$", "$")))
         })
     }
 
@@ -310,6 +307,11 @@ const HEAD: usize = 1024;
 
 /// How many documents of a YAML file are read.
 const MAX_DOCUMENTS: usize = 100;
+
+/// The first document of a YAML text.
+fn first_document(text: &str) -> Result<Value, String> {
+    yaml::documents(text).next().unwrap_or(Ok(Value::Null))
+}
 
 /// Bytes as text, without a byte order mark; what is not UTF-8 is replaced.
 fn decoded(bytes: &[u8]) -> Rc<str> {

@@ -364,9 +364,9 @@ fn main_package(scan: &Scan<'_>, module: Option<&GoMod>) -> Option<(String, Evid
         let last = folder.rsplit('/').next().unwrap_or_default();
         let named = name.as_deref() == Some(last);
         let usual = ["server", "api", "web", "app", "main", "http"].contains(&last);
-        match folder {
-            _ if named => 0,
-            _ if usual => 1,
+        match (named, usual) {
+            (true, _) => 0,
+            (_, true) => 1,
             _ => 2,
         }
     };

@@ -416,7 +416,7 @@ fn listens_on(scan: &Scan<'_>, row: Option<(&str, &str, u16)>, folder: &str) -> 
     if let Some(found) = port::in_env_example(scan) {
         return found;
     }
-    let files: Vec<String> = [
+    let mut files: Vec<String> = [
         "Rocket.toml",
         "configuration/base.yaml",
         "config/default.toml",
@@ -429,15 +429,17 @@ fn listens_on(scan: &Scan<'_>, row: Option<(&str, &str, u16)>, folder: &str) -> 
     .flat_map(|path| [path.to_owned(), join(folder, path)])
     .filter(|path| scan.has(path))
     .collect();
+    files.dedup();
     let files: Vec<&str> = files.iter().map(String::as_str).collect();
     let is_usual = |path: &str| {
         ["main.rs", "config.rs", "server.rs", "settings.rs"].contains(&crate::scan::base_name(path))
     };
     let in_sources = || {
         let sources = || code::each(scan, &[".rs"], 4);
-        let own = sources().filter(|path| is_of_package(scan, folder, path));
-        port::nearest(scan, own, is_usual)
-            .or_else(|| port::nearest(scan, sources(), is_usual))
+        let is_own = |path: &&str| is_of_package(scan, folder, path);
+        let others = || sources().filter(|path| !is_own(path));
+        port::nearest(scan, sources().filter(is_own), is_usual)
+            .or_else(|| port::nearest(scan, others(), is_usual))
             .or_else(|| port::in_settings(scan, SETTINGS, 5))
     };
     let found = port::in_sources(scan, &files).or_else(in_sources);

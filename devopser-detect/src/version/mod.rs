@@ -39,20 +39,7 @@ pub(crate) fn resolve_among(id: &str, wanted: &str, fits: impl Fn(&str) -> bool)
         .iter()
         .find(|line| line.version == runtime.default);
     let is_long = |line: &&Line| line.name.is_some() && allowed(line);
-    let has_bound = wanted.contains(['>', '^', '~', '-']);
-    let mut fixed = runtime.lines.iter().rev();
-    let fixed = runtime.oldest.filter(|_| has_bound).and_then(|oldest| {
-        fixed.find(|line| !range::is_older(line.version, oldest) && allowed(line))
-    });
-    // A bound that is older than that says nothing of the lines that are left.
-    let bound = range::lower_bound(wanted, runtime.parts);
-    let is_recent = |oldest: &str| {
-        bound
-            .as_deref()
-            .is_some_and(|bound| !range::is_older(bound, oldest))
-    };
-    let fixed = fixed.filter(|_| runtime.oldest.is_some_and(is_recent));
-    let best = fixed
+    let best = at_bound(runtime, wanted, allowed)
         .or_else(|| default.filter(allowed))
         .or_else(|| nearest(runtime, is_long))
         .or_else(|| nearest(runtime, allowed));
@@ -60,6 +47,23 @@ pub(crate) fn resolve_among(id: &str, wanted: &str, fits: impl Fn(&str) -> bool)
         Some(line) => Some(line.version.to_owned()),
         None => range::lower_bound(wanted, runtime.parts),
     }
+}
+
+/// The oldest allowed line of a range with a bound, where the bound itself still gets fixes: an older one says nothing of
+/// the lines that are left.
+fn at_bound<'t>(
+    runtime: &'t Runtime,
+    wanted: &str,
+    allowed: impl Fn(&&'t Line) -> bool,
+) -> Option<&'t Line> {
+    let oldest = runtime.oldest?;
+    let bound = range::lower_bound(wanted, runtime.parts)?;
+    let has_bound = wanted.contains(['>', '^', '~', '-']);
+    if !has_bound || range::is_older(&bound, oldest) {
+        return None;
+    }
+    let mut fixed = runtime.lines.iter().rev();
+    fixed.find(|line| !range::is_older(line.version, oldest) && allowed(line))
 }
 
 /// Whether some version of the line is in the range; what makes no sense as a range leaves everything open.
@@ -74,9 +78,7 @@ pub(crate) fn is_below(id: &str, version: &str, range: &str) -> bool {
         return false;
     };
     let range = range.trim();
-    let mut line = version.splitn(runtime.parts + 1, '.').collect::<Vec<_>>();
-    line.truncate(runtime.parts);
-    let line = line.join(".");
+    let line = range::lower_bound(version, runtime.parts).unwrap_or_default();
     let is_lower = |other: String| range::is_older(&line, &other);
     plain(range).is_none()
         && range::is_range(range)
