@@ -87,6 +87,7 @@ fn chosen(out: &mut String, stack: &Detection, report: &Report) {
     );
     row(out, "install", stack.install_command.as_ref(), Clone::clone);
     row(out, "build", stack.build_command.as_ref(), Clone::clone);
+    pages(out, stack);
     let path = report.dockerfile.as_deref().unwrap_or_default();
     match &report.dockerfile_start {
         Some(start) => said(out, "start", start, path),
@@ -125,6 +126,27 @@ fn chosen(out: &mut String, stack: &Detection, report: &Report) {
             (false, false) => names.join(", "),
         }
     });
+}
+
+/// What a front end builds for the program.
+fn pages(out: &mut String, stack: &Detection) {
+    let Some(pages) = stack
+        .pages
+        .as_ref()
+        .filter(|pages| !pages.outputs.is_empty())
+    else {
+        return;
+    };
+    let build = pages.detection.build_command.as_ref();
+    let build = build.map_or("its build", |fact| &fact.value);
+    let folder = if pages.folder.is_empty() {
+        "."
+    } else {
+        &pages.folder
+    };
+    let why: Vec<String> = pages.evidence.iter().take(3).map(place).collect();
+    let shown = format!("{build} in {folder}");
+    let _ = writeln!(out, "{:<16}{shown:<32} {}", "pages", why.join("; "));
 }
 
 /// What the repository's own Dockerfile says.

@@ -42,9 +42,9 @@ pub use dockerfile::{
 pub use explain::explain;
 pub use generate::{
     DatabaseService, FOLDER, FOLDER_COMPOSE, FOLDER_DOCKERFILE, FOLDER_DOCKERIGNORE,
-    GenerateOptions, Generated, generate, is_edited, is_single_page, stamped,
+    GenerateOptions, Generated, database_servers, generate, is_edited, is_single_page, stamped,
 };
-pub use summary::{NotChosen, ServiceAnswer, Summary, summary};
+pub use summary::{NotChosen, PagesAnswer, ServiceAnswer, Summary, summary};
 pub use tree::{FileRead, FileTree, FolderTree, Limits, Listing, ListingTree, MemoryTree, SubTree};
 pub use version::TABLE_DATE;
 

@@ -116,12 +116,20 @@ fn why_not(
             .map(|framework| format!(" with {}", framework.value));
         format!("{}{}", detection.detector, framework.unwrap_or_default())
     };
+    let known = |strength: Strength, detection: &Detection| {
+        // What has pages in itself serves them without any framework.
+        let is_own = detection.framework.is_none() && detection.pages.is_some();
+        match strength {
+            Strength::Framework if is_own => "known by the pages that it serves",
+            strength => words(strength),
+        }
+    };
     format!(
         "{} is {} here; {} is {} ({} against {})",
         name(loser),
-        words(*strength),
+        known(*strength, loser),
         name(first),
-        words(*first_strength),
+        known(*first_strength, first),
         loser.confidence,
         first.confidence
     )

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use devopser_core::model::report::{Detection, Evidence, Fact, Finding, Report, ServiceFound};
+use devopser_core::model::report::{
+    Detection, Evidence, Fact, Finding, Pages, Report, ServiceFound,
+};
 use serde::{Deserialize, Serialize};
 
 /// The flat answer. `None` where there is no answer.
@@ -34,6 +36,9 @@ pub struct Summary {
     pub is_static: Option<bool>,
     /// Where the files are.
     pub output_dir: Option<String>,
+    /// The pages that a front end beside the program builds for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pages: Option<PagesAnswer>,
     /// The folders of the services of a monorepo.
     pub services: Option<Vec<String>>,
     /// Whether the repository has a Dockerfile.
@@ -58,6 +63,22 @@ pub struct Summary {
     /// What a person should know.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
+}
+
+/// The front end of a program that embeds or serves its pages.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct PagesAnswer {
+    /// Its folder; `.` is the repository.
+    pub root: String,
+    /// Its framework.
+    pub framework: Option<String>,
+    /// Its package manager.
+    pub package_manager: Option<String>,
+    /// Builds the pages.
+    pub build_command: Option<String>,
+    /// The folders that the program has them in; empty where it is served as the build leaves it.
+    pub outputs: Vec<String>,
 }
 
 /// A stack that was not chosen.
@@ -137,6 +158,7 @@ pub fn summary(report: &Report) -> Summary {
         is_static: stack.is_static.as_ref().map(|fact| fact.value),
         output_dir: value(&stack.output_dir)
             .filter(|_| stack.is_static.as_ref().is_some_and(|fact| fact.value)),
+        pages: stack.pages.as_ref().map(pages),
         services: (!services.is_empty()).then_some(services),
         has_dockerfile: report.dockerfile.is_some(),
         has_compose: report.compose.is_some(),
@@ -149,6 +171,26 @@ pub fn summary(report: &Report) -> Summary {
         service_answers: report.services.iter().map(service).collect(),
         findings: report.findings.clone(),
         warnings: report.warnings.clone(),
+    }
+}
+
+fn pages(found: &Pages) -> PagesAnswer {
+    let value = |fact: &Option<Fact<String>>| fact.as_ref().map(|fact| fact.value.clone());
+    let root = if found.folder.is_empty() {
+        "."
+    } else {
+        &found.folder
+    };
+    PagesAnswer {
+        root: root.to_owned(),
+        framework: value(&found.detection.framework),
+        package_manager: value(&found.detection.package_manager),
+        build_command: value(&found.detection.build_command),
+        outputs: found
+            .outputs
+            .iter()
+            .map(|output| output.to.clone())
+            .collect(),
     }
 }
 
@@ -183,6 +225,8 @@ fn proofs(stack: &Detection) -> impl Iterator<Item = (&'static str, u8, &Vec<Evi
     ) -> Option<(&'static str, u8, &'d Vec<Evidence>)> {
         fact.map(|fact| (name, fact.confidence, &fact.evidence))
     }
+    let pages = stack.pages.as_ref();
+    let pages = pages.map(|pages| ("pages", 80, &pages.evidence));
     let is_guess = stack
         .port
         .as_ref()
@@ -203,6 +247,7 @@ fn proofs(stack: &Detection) -> impl Iterator<Item = (&'static str, u8, &Vec<Evi
     ]
     .into_iter()
     .flatten()
+    .chain(pages)
 }
 
 fn evidence(stack: &Detection, report: &Report) -> BTreeMap<String, Vec<Evidence>> {

@@ -308,9 +308,83 @@ fn a_command_of_a_module_is_built_in_its_folder() {
 }
 
 #[test]
+fn pages_are_built_before_the_program_that_has_them() {
+    for (name, install, build, taken) in [
+        (
+            "go-embeds-pages",
+            "COPY web/package.json web/pnpm-lock.yaml ./",
+            "pnpm build",
+            "server/pages/dist",
+        ),
+        (
+            "go-embeds-pages-of-a-script",
+            "COPY ui/package.json ./",
+            "npm run release",
+            "server/dist",
+        ),
+        (
+            "go-embeds-pages-of-its-own",
+            "COPY package.json package-lock.json ./",
+            "npm run build",
+            "dist",
+        ),
+        (
+            "go-serves-pages",
+            "COPY client/package.json client/yarn.lock ./",
+            "yarn build",
+            "client/build",
+        ),
+        (
+            "rust-embeds-pages",
+            "COPY frontend/package.json frontend/bun.lock ./",
+            "bun run build",
+            "frontend/dist",
+        ),
+    ] {
+        let text = dockerfile_of(name);
+        let taken = format!("COPY --from=pages /src/{taken} /src/{taken}");
+        let compiles = if name.starts_with("go") {
+            "go build"
+        } else {
+            "cargo build"
+        };
+        let steps = [install, build, &taken, compiles];
+        let places = steps.map(|step| {
+            text.find(step)
+                .unwrap_or_else(|| panic!("{step} in {text}"))
+        });
+        assert!(places.is_sorted(), "{text}");
+        // The sources of the pages are no part of what runs.
+        assert!(!text.contains("/src/web ./web"), "{text}");
+        let is_read = text.contains("/src/client/build ./client/build");
+        assert_eq!(is_read, name == "go-serves-pages", "{text}");
+    }
+    let text = dockerfile_of("go-embeds-committed-pages");
+    assert!(!text.contains("FROM node"), "{text}");
+}
+
+#[test]
+fn no_server_is_made_where_a_file_will_do() {
+    let made = |name: &str| {
+        let generated = generate(&report_of(name), &GenerateOptions::default()).unwrap();
+        let databases = generated.databases.iter();
+        databases.map(|made| made.name.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(made("go-file-or-server"), [""; 0]);
+    assert_eq!(made("go-file-or-server-of-gorm-1"), [""; 0]);
+    assert_eq!(made("laravel-database-of-its-settings"), ["mysql"]);
+    let text = explain(&report_of("go-file-or-server"));
+    assert!(
+        text.contains("not sure: postgres or mysql or sqlite"),
+        "{text}"
+    );
+}
+
+#[test]
 fn browsers_of_tests_are_not_downloaded() {
     let text = dockerfile_of("node-browser-tests");
-    assert!(text.contains(" CYPRESS_INSTALL_BINARY=0 npm ci"), "{text}");
+    let skips = " CYPRESS_INSTALL_BINARY=0 PUPPETEER_SKIP_DOWNLOAD=true npm ci";
+    assert!(text.contains(skips), "{text}");
     let report = report_of("node-browser-tests");
     let options = with_inputs(&["CYPRESS_INSTALL_BINARY"], &[]);
     let text = generate(&report, &options).unwrap().dockerfile;

@@ -131,6 +131,31 @@ impl Database {
     }
 }
 
+/// Pages that a program has in itself or serves, built by a front end in the same source.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pages {
+    /// The front end's folder, relative to the root; empty for the root itself.
+    pub folder: String,
+    /// What the program takes of the built files; empty where it takes the whole folder as the build leaves it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub outputs: Vec<PagesOutput>,
+    /// What proves it.
+    pub evidence: Vec<Evidence>,
+    /// The front end.
+    pub detection: Box<Detection>,
+}
+
+/// A folder of built files, and where a program has it. Both are relative to the root, and mostly the same.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PagesOutput {
+    /// Where the front end's build leaves it.
+    pub from: String,
+    /// Where the program looks for it.
+    pub to: String,
+    /// Whether the program reads it when it runs; otherwise it is compiled into it.
+    pub is_read: bool,
+}
+
 /// One stack that a detector recognised.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Detection {
@@ -160,6 +185,9 @@ pub struct Detection {
     pub is_static: Option<Fact<bool>>,
     /// The folder that holds the built files, relative to the root.
     pub output_dir: Option<Fact<String>>,
+    /// The pages that a front end beside the program builds for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pages: Option<Pages>,
     /// Environment that the stack wants when it runs.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub run_env: BTreeMap<String, String>,

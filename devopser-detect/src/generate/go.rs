@@ -4,7 +4,7 @@ use devopser_core::Result;
 use devopser_core::model::report::Detection;
 
 use super::lines::{Lines, exec};
-use super::{Plan, hint, no_start, value};
+use super::{Plan, hint, no_start, node, read, value};
 
 /// A server.
 pub(crate) fn server(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines<'_>) -> Result<()> {
@@ -14,9 +14,11 @@ pub(crate) fn server(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines<'_>) 
             "no package main was found; name the folder that holds it",
         )
     })?;
+    node::pages(stack, plan, lines);
     // The newest release of Go builds every older module (https://go.dev/doc/go1compat); the go line is a minimum.
     lines.stage(&plan.image("golang:1"), Some("build"));
     let top = sources(stack, plan, lines);
+    node::take_pages(stack, &top, lines);
     let modules = plan.cache("gomod", "/go/pkg/mod");
     let builds = plan.cache("gobuild", "/root/.cache/go-build");
     let cgo = if hint(stack, "cgo").is_some() {
@@ -46,11 +48,7 @@ pub(crate) fn server(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines<'_>) 
         .add("WORKDIR /app")
         .add("COPY --from=build /etc/ssl/certs /etc/ssl/certs")
         .add("COPY --from=build /out/app ./app");
-    for asset in hint(stack, "assets")
-        .unwrap_or_default()
-        .split(' ')
-        .filter(|asset| !asset.is_empty())
-    {
+    for asset in read(stack) {
         lines.add(format!(
             "COPY --from=build --chown=app:app {top}/{asset} ./{asset}"
         ));

@@ -28,7 +28,7 @@ use devopser_core::id::EnvName;
 use devopser_core::model::report::{Detection, Report};
 use devopser_core::{Error, ErrorKind, Result};
 
-pub use databases::DatabaseService;
+pub use databases::{DatabaseService, database_servers};
 use lines::Lines;
 
 /// What the caller wishes.
@@ -265,6 +265,26 @@ pub(crate) fn no_start(stack: &Detection, hint: &str) -> Error {
         format!("nothing in the repository says how to start this {runtime} app"),
     )
     .with_remedy(hint.to_owned())
+}
+
+/// The files and folders that the program reads when it runs: those of the repository, and built pages that do not lie in one.
+pub(crate) fn read(stack: &Detection) -> Vec<&str> {
+    let mut found: Vec<&str> = hint(stack, "assets")
+        .unwrap_or_default()
+        .split(' ')
+        .filter(|asset| !asset.is_empty())
+        .collect();
+    let outputs = stack.pages.iter().flat_map(|pages| &pages.outputs);
+    for output in outputs.filter(|output| output.is_read) {
+        let is_there = found.iter().any(|asset| {
+            let rest = output.to.strip_prefix(asset);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        });
+        if !is_there {
+            found.push(&output.to);
+        }
+    }
+    found
 }
 
 /// The value of a text fact.

@@ -10,10 +10,10 @@ use super::{Plan, hint, no_start, site, value};
 pub(crate) fn site(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines<'_>) {
     base(stack, plan, lines);
     lines.stage("base", Some("build"));
-    install(stack, plan, lines, false);
+    install(stack, plan, lines, "", false);
     lines.add("COPY . .");
     before_member(stack, lines);
-    build(stack, lines);
+    build(stack, "/app", lines);
     let output = value(stack.output_dir.as_ref()).unwrap_or("dist");
     let built = format!("{}/{output}", folder(stack));
     site::serve(stack, plan, lines, &built, Some("build"));
@@ -43,6 +43,59 @@ pub(super) fn before_member(stack: &Detection, lines: &mut Lines<'_>) {
     lines.add(format!("WORKDIR {}", folder(stack)));
 }
 
+/// The stage `pages`: the sources in `/src` with the pages that a front end builds for a program of another language.
+pub(super) fn pages(program: &Detection, plan: &Plan<'_>, lines: &mut Lines<'_>) {
+    let Some(pages) = &program.pages else { return };
+    let front = &pages.detection;
+    let root = hint(program, "folder").unwrap_or_default();
+    // A member of a workspace is installed with the others.
+    let context = match hint(front, "context") {
+        Some(".") => "",
+        Some(context) => context,
+        None => &pages.folder,
+    };
+    let [context, folder] = [context, &pages.folder].map(|path| {
+        let mut path = crate::scan::join(root, path);
+        path.truncate(path.trim_end_matches('/').len());
+        path
+    });
+    let place = |path: &str| {
+        crate::scan::join("/src", path)
+            .trim_end_matches('/')
+            .to_owned()
+    };
+    let prefix = match context.as_str() {
+        "" => String::new(),
+        context => format!("{context}/"),
+    };
+    base(front, plan, lines);
+    lines.stage("base", Some("pages"));
+    lines.add(format!("WORKDIR {}", place(&context)));
+    install(front, plan, lines, &prefix, false);
+    lines.add("COPY . /src");
+    if hint(front, "folder").is_some() {
+        for command in hint(front, "builds-first").unwrap_or_default().lines() {
+            lines.run("", command);
+        }
+    }
+    if folder != context {
+        lines.add(format!("WORKDIR {}", place(&folder)));
+    }
+    prisma(front, lines);
+    build(front, &place(&context), lines);
+}
+
+/// Brings the pages to where the program's build looks for them, below its own folder `top`.
+pub(super) fn take_pages(program: &Detection, top: &str, lines: &mut Lines<'_>) {
+    let outputs = program.pages.iter().flat_map(|pages| &pages.outputs);
+    for output in outputs {
+        lines.add(format!(
+            "COPY --from=pages {top}/{} {top}/{}",
+            output.from, output.to
+        ));
+    }
+}
+
 /// A server.
 pub(crate) fn server(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines<'_>) -> Result<()> {
     let start = value(stack.start_command.as_ref()).ok_or_else(|| {
@@ -55,12 +108,12 @@ pub(crate) fn server(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines<'_>) 
     let standalone = hint(stack, "standalone").is_some();
     base(stack, plan, lines);
     lines.stage("base", Some("build"));
-    install(stack, plan, lines, !builds && !keeps_dev(stack));
+    install(stack, plan, lines, "", !builds && !keeps_dev(stack));
     lines.add("COPY . .");
     before_member(stack, lines);
     prisma(stack, lines);
     if builds {
-        build(stack, lines);
+        build(stack, "/app", lines);
         if standalone {
             lines.add("RUN mkdir -p public");
         }
@@ -158,19 +211,31 @@ fn manager(stack: &Detection) -> &str {
 }
 
 /// The layer of the dependencies: rebuilt when the manifests change, not with every source file.
-fn install(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines<'_>, production: bool) {
+///
+/// `prefix` is the folder of the manifests in the build's context, with a trailing `/`; empty for the context itself.
+fn install(
+    stack: &Detection,
+    plan: &Plan<'_>,
+    lines: &mut Lines<'_>,
+    prefix: &str,
+    production: bool,
+) {
     // A server without a package.json depends on nothing.
     if stack.package_manager.is_none() {
         return;
     }
     let files = hint(stack, "files").unwrap_or("package.json");
     if hint(stack, "install-needs-source").is_some() {
-        lines.add("COPY . .");
+        lines.add(format!(
+            "COPY {} .",
+            if prefix.is_empty() { "." } else { prefix }
+        ));
     } else {
-        lines.add(format!("COPY {files} ./"));
+        let files = files.split(' ').map(|file| format!("{prefix}{file}"));
+        lines.add(format!("COPY {} ./", files.collect::<Vec<_>>().join(" ")));
         if let Some(schema) = hint(stack, "prisma") {
             let folder = schema.rsplit_once('/').map_or(".", |(folder, _)| folder);
-            lines.add(format!("COPY {folder} ./{folder}"));
+            lines.add(format!("COPY {prefix}{folder} ./{folder}"));
         }
     }
     let base = value(stack.install_command.as_ref()).unwrap_or("npm install");
@@ -190,12 +255,9 @@ fn install(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines<'_>, production
         ),
         (_, false) => ("/root/.npm", format!("{base} --no-audit --no-fund")),
     };
-    // Else its install script downloads a browser that only tests use
-    // (https://docs.cypress.io/app/references/advanced-installation#Skipping-installation).
-    let env = match hint(stack, "cypress") {
-        Some(_) => lines.assigned([("CYPRESS_INSTALL_BINARY", "0")], " "),
-        None => String::new(),
-    };
+    // Else an install script downloads a browser that only tests use.
+    let skips = hint(stack, "skips").unwrap_or_default().split(' ');
+    let env = lines.assigned(skips.filter_map(|pair| pair.split_once('=')), " ");
     lines.run(
         &plan.cache(manager(stack), cache),
         &format!("{env}{command}"),
@@ -210,7 +272,8 @@ fn prisma(stack: &Detection, lines: &mut Lines<'_>) {
     }
 }
 
-fn build(stack: &Detection, lines: &mut Lines<'_>) {
+/// `top` is the folder in the image from which a workspace is built.
+fn build(stack: &Detection, top: &str, lines: &mut Lines<'_>) {
     let found: Vec<(&str, &str)> = stack
         .build_env
         .iter()
@@ -219,7 +282,7 @@ fn build(stack: &Detection, lines: &mut Lines<'_>) {
         .collect();
     lines.env(found);
     if let Some(command) = hint(stack, "builds-above") {
-        lines.run("", &format!("cd /app && {command}"));
+        lines.run("", &format!("cd {top} && {command}"));
     } else if let Some(command) = value(stack.build_command.as_ref()) {
         lines.run("", command);
     }

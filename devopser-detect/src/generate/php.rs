@@ -3,7 +3,7 @@
 use devopser_core::model::report::Detection;
 
 use super::lines::{Lines, exec, exec_after, tag};
-use super::{Plan, hint, value};
+use super::{Plan, hint, node, value};
 
 /// Extensions that the official image has compiled in.
 const BUILT_IN: &[&str] = &[
@@ -91,12 +91,9 @@ pub(crate) fn server(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines<'_>) 
         value(stack.version.as_ref()).unwrap_or_else(|| crate::version::default_line("php"));
     let image = plan.image(&format!("php:{}-apache", tag(version)));
     let composer = value(stack.package_manager.as_ref()) == Some("composer");
-    if hint(stack, "assets").is_some() {
-        lines.stage(&plan.image("node:22-slim"), Some("assets"));
-        lines.add("WORKDIR /app").add("COPY . .").run(
-            &plan.cache("npm", "/root/.npm"),
-            "npm install --no-audit --no-fund && npm run build && rm -rf node_modules",
-        );
+    if stack.pages.is_some() {
+        node::pages(stack, plan, lines);
+        lines.add("RUN rm -rf node_modules");
     }
     lines.stage(&image, None);
     extensions(stack, lines);
@@ -138,8 +135,8 @@ pub(crate) fn server(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines<'_>) 
 }
 
 fn copy(stack: &Detection, lines: &mut Lines<'_>) {
-    if hint(stack, "assets").is_some() {
-        lines.add("COPY --from=assets --chown=www-data:www-data /app ./");
+    if stack.pages.is_some() {
+        lines.add("COPY --from=pages --chown=www-data:www-data /src ./");
     } else {
         lines.add("COPY --chown=www-data:www-data . .");
     }

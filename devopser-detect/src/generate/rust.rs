@@ -4,7 +4,7 @@ use devopser_core::Result;
 use devopser_core::model::report::Detection;
 
 use super::lines::{Lines, exec, tag};
-use super::{Plan, hint, no_start, system, value};
+use super::{Plan, hint, no_start, node, read, system, value};
 
 /// A server.
 pub(crate) fn server(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines<'_>) -> Result<()> {
@@ -14,6 +14,7 @@ pub(crate) fn server(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines<'_>) 
             "no package with a program was found; add a [[bin]] section",
         )
     })?;
+    node::pages(stack, plan, lines);
     let build = value(stack.build_command.as_ref()).unwrap_or("cargo build --release");
     // A rust-version is the least that compiles; a toolchain file is exact.
     let pinned = hint(stack, "toolchain").map_or_else(|| "1".to_owned(), tag);
@@ -26,6 +27,9 @@ pub(crate) fn server(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines<'_>) 
         ));
     }
     lines.add("WORKDIR /src").add("COPY . .");
+    let top =
+        hint(stack, "folder").map_or_else(|| "/src".to_owned(), |folder| format!("/src/{folder}"));
+    node::take_pages(stack, &top, lines);
     // Cargo decides by file times, which a build context does not keep; so every source is new, what was built
     // from dependencies is not.
     let enter = hint(stack, "folder").map_or_else(String::new, |folder| format!("cd {folder} && "));
@@ -55,13 +59,10 @@ pub(crate) fn server(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines<'_>) 
         .add("WORKDIR /app")
         .add("COPY --from=build /etc/ssl/certs /etc/ssl/certs")
         .add("COPY --from=build /out ./");
-    for asset in hint(stack, "assets")
-        .unwrap_or_default()
-        .split(' ')
-        .filter(|asset| !asset.is_empty())
-    {
-        let from = hint(stack, "folder").map_or_else(String::new, |folder| format!("{folder}/"));
-        lines.add(format!("COPY --chown=app:app {from}{asset} ./{asset}"));
+    for asset in read(stack) {
+        lines.add(format!(
+            "COPY --from=build --chown=app:app {top}/{asset} ./{asset}"
+        ));
     }
     lines.add("USER app").add(format!("EXPOSE {port}"));
     lines.bash_health(&plan.health_path());

@@ -63,6 +63,7 @@ impl Settings {
                     continue;
                 }
                 let rest = code[from..].trim_start();
+                let rest = otherwise(rest).unwrap_or(rest);
                 let start = code.len() - rest.len();
                 let quote = rest.chars().next().filter(|char| "\"'".contains(*char));
                 let (start, value) = match quote {
@@ -73,6 +74,14 @@ impl Settings {
             }
         })
     }
+}
+
+/// The quoted text that is taken where a variable is not set: `process.env.OUT || "dist"`.
+fn otherwise(value: &str) -> Option<&str> {
+    let line = value.split([',', '\n']).next()?;
+    let at = line.find("||").or_else(|| line.find("??"))?;
+    let rest = value[at + 2..].trim_start();
+    (line.starts_with("process.env") && rest.starts_with(['"', '\''])).then_some(rest)
 }
 
 /// The text with its comments blanked; `None` when it has none.
@@ -153,5 +162,11 @@ mod tests {
         let settings = Settings::of(&Scan::new(&tree), "next.config").expect("the file is there");
         assert!(settings.says("output", "export", "").is_some());
         assert!(settings.says("output", "no", "").is_none());
+        let text =
+            "export default { outDir: process.env.OUT || '../pages', base: process.env.BASE }";
+        let tree = MemoryTree::new([("vite.config.ts", text)]);
+        let settings = Settings::of(&Scan::new(&tree), "vite.config").expect("the file is there");
+        assert_eq!(settings.text("outDir"), Some("../pages"));
+        assert_eq!(settings.text("base"), None);
     }
 }

@@ -1,8 +1,8 @@
 //! Go: modules, `cmd/` layouts, and programs without a module.
 
-use devopser_core::model::report::{Evidence, Fact};
+use devopser_core::model::report::{Detection, Evidence, Fact};
 
-use super::{Stack, databases, fact, found, port, version};
+use super::{Stack, databases, fact, found, pages, port, version};
 use crate::rank::{Found, Strength};
 use crate::scan::go::GoMod;
 use crate::scan::{Scan, code, folder_of, is_plain, versions};
@@ -26,6 +26,23 @@ const FRAMEWORKS: &[(&str, &str)] = &[
     ("github.com/julienschmidt/httprouter", "httprouter"),
     ("gopkg.in/macaron.v1", "macaron"),
 ];
+
+/// Pages that `go:embed` takes into the program (<https://pkg.go.dev/embed>).
+const PAGES: pages::Language = pages::Language {
+    ending: ".go",
+    names: &[
+        "assets.go",
+        "embed.go",
+        "frontend.go",
+        "fs_embed.go",
+        "router.go",
+        "serve.go",
+        "static.go",
+        "ui.go",
+        "web.go",
+    ],
+    embedded: pages::in_go,
+};
 
 impl Stack for Go {
     fn id(&self) -> &'static str {
@@ -76,41 +93,43 @@ impl Stack for Go {
         }
         detection.is_static = Some(Fact::new(false, 85, evidence.clone()));
         detection.databases = Some(databases::of_go(scan, known));
-        detection.port = Some(listens_on(scan, framework.as_ref().map(|(id, _)| *id)));
-        let main = main_package(scan, module.as_ref());
-        let Some((package, main_evidence)) = main else {
-            return found(
-                detection,
-                if module.is_some() {
-                    Strength::Trace
-                } else {
-                    Strength::Source
-                },
-            );
-        };
-        let target = if package.is_empty() {
-            ".".to_owned()
-        } else {
-            format!("./{package}")
-        };
-        detection.build_command = fact(
-            format!("go build -o app {target}"),
-            85,
-            main_evidence.clone(),
-        );
         let id = framework.as_ref().map(|(id, _)| *id);
-        detection.start_command = fact(start(id), 80, main_evidence);
-        detection.hints.insert("main".to_owned(), target);
-        copied(scan, module.as_ref(), &mut detection);
-        if needs_cgo(module.as_ref()) {
-            detection.hints.insert("cgo".to_owned(), "true".to_owned());
+        detection.port = Some(listens_on(scan, id));
+        if let Some((package, evidence)) = main_package(scan, module.as_ref()) {
+            built(scan, module.as_ref(), &package, evidence, &mut detection);
+            detection.start_command = started(id, &detection);
         }
-        let strength = match (module.is_some(), framework.is_some()) {
-            (true, true) => Strength::Framework,
-            (true, false) => Strength::Manifest,
-            (false, _) => Strength::Source,
+        // What has its pages in itself serves them.
+        let serves = framework.is_some() || detection.pages.is_some();
+        let strength = match (&module, &detection.build_command) {
+            (None, _) => Strength::Source,
+            (Some(_), None) => Strength::Trace,
+            (Some(_), Some(_)) if serves => Strength::Framework,
+            (Some(_), Some(_)) => Strength::Manifest,
         };
         found(detection, strength)
+    }
+}
+
+/// How the program is built, and what the build needs.
+fn built(
+    scan: &Scan<'_>,
+    module: Option<&GoMod>,
+    package: &str,
+    evidence: Evidence,
+    into: &mut Detection,
+) {
+    let target = if package.is_empty() {
+        ".".to_owned()
+    } else {
+        format!("./{package}")
+    };
+    into.build_command = fact(format!("go build -o app {target}"), 85, evidence);
+    into.hints.insert("main".to_owned(), target);
+    into.pages = pages::of(scan, &PAGES);
+    copied(scan, module, into);
+    if needs_cgo(module) {
+        into.hints.insert("cgo".to_owned(), "true".to_owned());
     }
 }
 
@@ -165,19 +184,17 @@ fn framework(module: &GoMod) -> Option<(&'static str, Evidence)> {
 }
 
 /// A program on PocketBase serves only when it is told to (<https://pocketbase.io/docs/going-to-production/>).
-fn start(id: Option<&str>) -> &'static str {
-    match id {
+fn started(id: Option<&str>, built: &Detection) -> Option<Fact<String>> {
+    let command = match id {
         Some("pocketbase") => "./app serve --http=0.0.0.0:$PORT",
         _ => "./app",
-    }
+    };
+    let evidence = built.build_command.as_ref()?.evidence.first()?;
+    fact(command, 80, evidence.clone())
 }
 
 /// What the build copies first, and the folders without Go code that a running program may read.
-fn copied(
-    scan: &Scan<'_>,
-    module: Option<&GoMod>,
-    into: &mut devopser_core::model::report::Detection,
-) {
+fn copied(scan: &Scan<'_>, module: Option<&GoMod>, into: &mut Detection) {
     let mut files: Vec<&str> = ["go.mod", "go.sum"]
         .into_iter()
         .filter(|path| scan.has(path))
@@ -218,8 +235,11 @@ fn copied(
         "web",
         "www",
     ];
+    let front = into.pages.as_ref().map(|pages| pages.folder.as_str());
     let folders = ASSETS.iter().copied().filter(|folder| {
-        scan.has_folder(folder) && !scan.under(folder).any(|path| path.ends_with(".go"))
+        front != Some(folder)
+            && scan.has_folder(folder)
+            && !scan.under(folder).any(|path| path.ends_with(".go"))
     });
     let assets: Vec<&str> = folders.chain(files_read(scan)).collect();
     into.hints.insert("assets".to_owned(), assets.join(" "));

@@ -10,6 +10,7 @@ pub(crate) mod go;
 pub(crate) mod java;
 pub(crate) mod node;
 pub(crate) mod others;
+pub(crate) mod pages;
 pub(crate) mod php;
 pub(crate) mod port;
 pub(crate) mod python;

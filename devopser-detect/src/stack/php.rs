@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use devopser_core::model::report::{Database, Detection, Evidence, Fact};
 use serde_json::Value;
 
-use super::{Stack, databases, fact, found, port, version};
+use super::{Stack, databases, fact, found, pages, port, version};
 use crate::rank::{Found, Strength};
 use crate::scan::{Scan, env, procfile, versions};
 
@@ -293,16 +293,10 @@ fn serve(
         into.hints
             .insert("lock".to_owned(), "composer.lock".to_owned());
     }
-    if scan
-        .package()
-        .is_some_and(|package| package.script("build").is_some())
-    {
-        into.hints.insert("assets".to_owned(), "true".to_owned());
-        into.build_command = fact(
-            "npm run build",
-            70,
-            scan.in_package("build", "the build script of the assets"),
-        );
+    if let Some(pages) = pages::beside(scan) {
+        into.build_command
+            .clone_from(&pages.detection.build_command);
+        into.pages = Some(pages);
     }
     if let Some(web) = procfile::process(scan, "web") {
         into.start_command = Some(web);
@@ -388,6 +382,28 @@ const CODEIGNITER_WORDS: &[(&str, Database)] = &[
     ("'dbdriver' => 'postgre'", Database::Postgres),
 ];
 
+/// What Laravel's settings take where the environment names nothing. SQLite, which new applications begin with, is mostly
+/// another one in production (<https://laravel.com/docs/database#configuration>).
+const LARAVEL_WORDS: &[(&str, Database)] = &[
+    (
+        "'default' => env('DB_CONNECTION', 'mysql')",
+        Database::Mysql,
+    ),
+    (
+        "'default' => env('DB_CONNECTION', 'mariadb')",
+        Database::Mariadb,
+    ),
+    (
+        "'default' => env('DB_CONNECTION', 'pgsql')",
+        Database::Postgres,
+    ),
+];
+
+/// Whether the examples of the environment name a connection, SQLite included.
+fn names_connection(scan: &Scan<'_>) -> bool {
+    env::settings(scan).any(|(name, value, _)| name == "DB_CONNECTION" && !value.is_empty())
+}
+
 /// Whether the code can talk to a database without a driver in `composer.json`: through a framework's own layer, or
 /// Doctrine's. Symfony commits its defaults to `.env`
 /// (<https://symfony.com/doc/current/configuration.html#configuring-environment-variables-in-env-files>).
@@ -440,6 +456,11 @@ fn needs(scan: &Scan<'_>, requires: &Requires<'_>, framework: Option<&str>) -> F
     }
     if has_drivers(scan, requires, framework) {
         needs.add_env(scan, ENV_WORDS);
+        if laravel && !names_connection(scan) {
+            for path in ["config/database.php", "app/Config/database.php"] {
+                needs.add_words(scan, path, LARAVEL_WORDS);
+            }
+        }
         let mut fact = needs.into_fact();
         // These need one and ask which when they are installed; others talk to any, and nothing says to which. The SQLite
         // of Laravel's example is what it begins with (https://laravel.com/docs/database#sqlite-configuration).

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use devopser_core::model::report::{Database, Detection, Evidence, Fact};
 use serde_json::Value;
 
-use super::{Stack, databases, fact, found, port, version};
+use super::{Stack, databases, fact, found, pages, port, version};
 use crate::rank::{Found, Strength};
 use crate::scan::{Scan, code, folder_of, join, versions};
 use crate::services;
@@ -42,6 +42,22 @@ struct Member {
     path: String,
     manifest: Rc<Value>,
 }
+
+/// Pages that macros take into the program.
+const PAGES: pages::Language = pages::Language {
+    ending: ".rs",
+    names: &[
+        "assets.rs",
+        "embed.rs",
+        "frontend.rs",
+        "lib.rs",
+        "main.rs",
+        "routes.rs",
+        "static_files.rs",
+        "web.rs",
+    ],
+    embedded: pages::in_rust,
+};
 
 impl Stack for Rust {
     fn id(&self) -> &'static str {
@@ -97,13 +113,17 @@ impl Stack for Rust {
             let row = framework.as_ref().map(|(row, _)| **row);
             detection.port = Some(listens_on(scan, row, folder.unwrap_or_default()));
         }
+        let pages = program.as_ref().and_then(|_| pages::of(scan, &PAGES));
         let strength = match (&program, &framework) {
             (Some(_), Some(_)) => Strength::Framework,
+            // What has its pages in itself serves them.
+            (Some(_), None) if pages.is_some() => Strength::Framework,
             (Some(_), None) | (None, Some(_)) => Strength::Manifest,
             (None, None) => Strength::Trace,
         };
         if let Some((package, binary, evidence)) = program {
             commands(scan, &members, &package, &binary, &evidence, &mut detection);
+            detection.pages = pages;
             if let Some((row, _)) = &framework {
                 by_framework(scan, row.0, &binary, &evidence, &mut detection);
             }
