@@ -16,7 +16,8 @@ use devopser_core::model::source::Source;
 use devopser_core::provider::Planner;
 use devopser_core::{Error, Result};
 use devopser_detect::{
-    FOLDER_COMPOSE, GenerateOptions, detect_folder_at, generate, is_single_page, split_command,
+    FOLDER_COMPOSE, GenerateOptions, database_servers, detect_folder_at, generate, is_single_page,
+    split_command,
 };
 
 use crate::deployment_files;
@@ -101,6 +102,7 @@ fn docker_plan(source: &Path, spec: &DeploySpec, report: Report) -> Result<Plan>
     }
     let stack = recognised(&report)?;
     let databases = databases(spec, stack);
+    let file_chosen = chosen_file(stack, &databases);
     let run_env = stack.run_env.clone();
     let options = GenerateOptions {
         name: spec.target.app.to_string(),
@@ -133,6 +135,7 @@ fn docker_plan(source: &Path, spec: &DeploySpec, report: Report) -> Result<Plan>
             format!("a database {database:?} with a volume and a generated password")
         }),
     );
+    plan.warnings.extend(file_chosen);
     plan.databases = databases;
     Ok(plan)
 }
@@ -270,22 +273,33 @@ fn command(
 }
 
 fn databases(spec: &DeploySpec, stack: &Detection) -> Vec<Database> {
-    let found = stack
-        .databases
-        .as_ref()
-        .map(|fact| fact.value.clone())
-        .unwrap_or_default();
     // A URL that the caller hands over is used as it is.
     let given = |name: &str| spec.env.keys().any(|key| key.as_str() == name);
-    found
+    database_servers(stack)
         .into_iter()
-        .filter(|database| spec.databases && *database != Database::Sqlite)
+        .filter(|_| spec.databases)
         .filter(|database| match database {
             Database::Redis => !given("REDIS_URL"),
             Database::Mongodb => !given("MONGODB_URI") && !given("MONGO_URL"),
             _ => !given("DATABASE_URL"),
         })
         .collect()
+}
+
+/// What a person should know of an app that may keep its data in a file or in a server.
+fn chosen_file(stack: &Detection, made: &[Database]) -> Option<String> {
+    let found = &stack.databases.as_ref()?.value;
+    let is_choice = found.contains(&Database::Sqlite);
+    let servers = found
+        .iter()
+        .filter(|one| one.is_server() && !made.contains(one));
+    let names: Vec<&str> = servers.map(|one| one.name()).collect();
+    (is_choice && !names.is_empty()).then(|| {
+        format!(
+            "It can keep its data in a file (SQLite) or in {}, and nothing says which: no server is made. Hand over the address of one with --env where it should be used.",
+            names.join(" or ")
+        )
+    })
 }
 
 fn recognised(report: &Report) -> Result<&Detection> {

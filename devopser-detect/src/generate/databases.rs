@@ -31,18 +31,25 @@ pub struct DatabaseService {
     pub app_env: BTreeMap<String, String>,
 }
 
-/// The databases that the detection names, files left out.
+/// The servers that are made for an app: those that the detection names. Where a file (SQLite) is one of several alternatives
+/// none is, as a program that has the choice begins with the file; Redis beside it is no alternative.
+#[must_use]
+pub fn database_servers(stack: &Detection) -> Vec<Database> {
+    let Some(fact) = &stack.databases else {
+        return Vec::new();
+    };
+    let begins_with_file =
+        fact.confidence <= crate::summary::GUESS && fact.value.contains(&Database::Sqlite);
+    let is_made = |database: &Database| {
+        database.is_server() && (!begins_with_file || *database == Database::Redis)
+    };
+    fact.value.iter().copied().filter(is_made).collect()
+}
+
+/// They as containers.
 pub(crate) fn of(stack: &Detection) -> Vec<DatabaseService> {
-    let databases = stack
-        .databases
-        .as_ref()
-        .map(|fact| fact.value.clone())
-        .unwrap_or_default();
-    databases
-        .into_iter()
-        .filter(|database| database.is_server())
-        .map(|database| service(database, stack))
-        .collect()
+    let servers = database_servers(stack).into_iter();
+    servers.map(|database| service(database, stack)).collect()
 }
 
 fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {

@@ -115,11 +115,14 @@ impl Needs {
     }
 
     /// The same where a driver of SQLite may stand beside that of a server: a setting then chooses, and the server is a fact
-    /// only where something names it.
+    /// only where something names it. SQLite is one of the alternatives then.
     pub(crate) fn into_fact_beside(self, is_choice: bool) -> Fact<Vec<Database>> {
         let mut fact = self.into_fact();
         if is_choice && fact.value.iter().any(|one| is_primary(*one)) {
             fact.confidence = crate::summary::GUESS;
+            if !fact.value.contains(&Database::Sqlite) {
+                fact.value.push(Database::Sqlite);
+            }
         }
         fact
     }
@@ -432,6 +435,7 @@ pub(crate) fn of_python(scan: &Scan<'_>, requirements: &Requirements) -> Fact<Ve
         let found = found.flat_map(|name| scan.named(name, 2));
         files = found.map(str::to_owned).collect();
     }
+    let mut has_sqlite = false;
     for path in files.iter().take(6) {
         // Settings that offer SQLite as well need a server only where its driver is there.
         let offers = scan
@@ -442,13 +446,20 @@ pub(crate) fn of_python(scan: &Scan<'_>, requirements: &Requirements) -> Fact<Ve
         };
         let words: Vec<_> = settings.iter().filter(counts).copied().collect();
         needs.add_words(scan, path, &words);
+        has_sqlite |= offers;
     }
-    needs.into_fact()
+    let mut fact = needs.into_fact();
+    // Of several alternatives the file is one.
+    if has_sqlite && fact.confidence <= crate::summary::GUESS {
+        fact.value.push(Database::Sqlite);
+    }
+    fact
 }
 
 const GORM_1: &[(&str, Database)] = &[
     ("gorm/dialects/postgres", Database::Postgres),
     ("gorm/dialects/mysql", Database::Mysql),
+    ("gorm/dialects/sqlite", Database::Sqlite),
 ];
 
 const GO: &[(&str, Database)] = &[
@@ -493,6 +504,7 @@ pub(crate) fn of_go(scan: &Scan<'_>, module: Option<&GoMod>) -> Fact<Vec<Databas
             needs.add_words(scan, path, GORM_1);
         }
     }
+    let has_sqlite = has_sqlite || needs.found.contains_key(&Database::Sqlite);
     let is_named = needs.confirm_by_env(scan);
     needs.into_fact_beside(has_sqlite && !is_named)
 }
