@@ -3,6 +3,7 @@
 use devopser_core::model::report::{Database, Evidence, Fact};
 
 use super::{Stack, databases, fact, found, port, version};
+use crate::compose::inside;
 use crate::rank::{Found, Strength};
 use crate::scan::{Scan, base_name, code, folder_of, join, solution, xml};
 
@@ -297,8 +298,7 @@ fn imports(scan: &Scan<'_>, project: &Project) -> Vec<String> {
         .iter()
         .filter(|element| element.path == "Project/Import")
         .filter_map(|element| xml::attribute(element, "Project"));
-    let paths =
-        imported.filter_map(|path| crate::compose::inside(folder, &path.replace('\\', "/")));
+    let paths = imported.filter_map(|path| inside(folder, &path.replace('\\', "/")));
     paths.filter(|path| scan.has(path)).take(10).collect()
 }
 
@@ -422,7 +422,9 @@ fn needs(scan: &Scan<'_>, projects: &[Project]) -> Fact<Vec<Database>> {
     ];
     let mut needs = databases::Needs::default();
     let mut has_sqlite = false;
-    for project in projects.iter().filter(|project| rank(project) < 8) {
+    let own = projects.iter().filter(|project| rank(project) < 8);
+    let (above, unseen) = built_with(scan, own.clone());
+    for project in own.chain(&above) {
         for (name, line) in &project.packages {
             has_sqlite |= name.starts_with("Microsoft.EntityFrameworkCore.Sqlite");
             if let Some((_, database)) = PACKAGES.iter().find(|(known, _)| name.starts_with(known))
@@ -439,18 +441,49 @@ fn needs(scan: &Scan<'_>, projects: &[Project]) -> Fact<Vec<Database>> {
         }
     }
     needs.confirm_by_env(scan);
-    databases::unless_unseen(needs.into_fact_beside(has_sqlite), || unseen(projects))
+    databases::unless_unseen(needs.into_fact_beside(has_sqlite), || unseen)
 }
 
-/// A project that lies above the tree and that one of the tree's is built with.
-fn unseen(projects: &[Project]) -> Option<Evidence> {
-    projects.iter().find_map(|project| {
+/// How many projects above the tree are looked into.
+const MAX_ABOVE: usize = 60;
+
+/// The projects above the tree that its own are built with, and the first that is not to be seen.
+fn built_with<'p>(
+    scan: &Scan<'_>,
+    own: impl Iterator<Item = &'p Project>,
+) -> (Vec<Project>, Option<Evidence>) {
+    let folder = scan.folder();
+    let full = |project: &Project| join(folder, &project.path);
+    let mut left = Vec::new();
+    for project in own {
         let depth = project.path.matches('/').count();
         let is_above =
             |path: &str| path.split('/').take_while(|part| *part == "..").count() > depth;
-        let mut references = project.references.iter();
-        let (path, line) = references.find(|(path, _)| is_above(path))?;
-        let why = format!("{path} lies elsewhere");
-        Some(Evidence::line(project.path.clone(), Some(*line), why))
-    })
+        let references = project.references.iter();
+        for (path, line) in references.filter(|(path, _)| is_above(path)) {
+            let why = format!("{path} lies elsewhere");
+            let evidence = Evidence::line(project.path.clone(), Some(*line), why);
+            left.push((inside(folder_of(&full(project)), path), evidence));
+        }
+    }
+    let mut found: Vec<Project> = Vec::new();
+    let mut unseen = None;
+    while let Some((path, evidence)) = left.pop() {
+        let known = path.as_ref();
+        if known.is_some_and(|path| found.iter().any(|found| found.path == *path)) {
+            continue;
+        }
+        let top = scan.above().filter(|_| found.len() < MAX_ABOVE);
+        let Some(project) = top.zip(path).and_then(|(top, path)| read(top, path)) else {
+            unseen = Some(evidence);
+            continue;
+        };
+        for (path, line) in &project.references {
+            let why = format!("{path} lies elsewhere");
+            let evidence = Evidence::line(project.path.clone(), Some(*line), why);
+            left.push((inside(folder_of(&project.path), path), evidence));
+        }
+        found.push(project);
+    }
+    (found, unseen)
 }

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use devopser_core::model::report::{Detection, Evidence, Pages, PagesOutput};
 
 use super::{Stack, context, node};
+use crate::compose::inside;
 use crate::scan::{Scan, base_name, code, folder_of, is_plain, join};
 use crate::tree::SubTree;
 
@@ -280,19 +281,9 @@ fn is_below(folder: &str, above: &str) -> bool {
             .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// The path that one below a folder names, `..` in it resolved; nothing where it leaves the tree.
-pub(crate) fn below(folder: &str, path: &str) -> Option<String> {
-    let mut parts: Vec<&str> = folder.split('/').filter(|part| !part.is_empty()).collect();
-    for part in path.split('/') {
-        match part {
-            "" | "." => {}
-            ".." => {
-                parts.pop()?;
-            }
-            part => parts.push(part),
-        }
-    }
-    Some(parts.join("/")).filter(|path| !path.is_empty())
+/// The folder that a path below another one names, `..` in it resolved; nothing where it leaves the tree.
+fn below(folder: &str, path: &str) -> Option<String> {
+    inside(folder, path).filter(|path| !path.is_empty())
 }
 
 /// `//go:embed` and its patterns (<https://pkg.go.dev/embed>): the folder before the first part with a wildcard or an ending.
@@ -327,7 +318,8 @@ pub(crate) fn in_rust(scan: &Scan<'_>, path: &str, text: &str) -> Vec<String> {
     let folders = starts.iter().flat_map(|start| {
         text.split(start).skip(1).filter_map(|rest| {
             let folder = rest.split('"').next()?;
-            below(package, folder.trim_start_matches("$CARGO_MANIFEST_DIR"))
+            let folder = folder.trim_start_matches("$CARGO_MANIFEST_DIR/");
+            below(package, folder)
         })
     });
     folders.collect()

@@ -1,5 +1,6 @@
 use super::*;
 use crate::tree::MemoryTree;
+use devopser_core::model::report::Database;
 
 /// The context, the folder, and the hints of the service in `root`.
 fn at(files: &[(&str, &str)], root: &str) -> Detection {
@@ -175,6 +176,34 @@ fn go_needs_what_it_replaces() {
     assert_eq!(context(&files, "api"), pair(".", "api"));
     assert_eq!(context(&files, "x/web"), pair("x", "web"));
     assert_eq!(context(&files, "x/alone"), None);
+}
+
+#[test]
+fn dotnet_talks_to_what_the_projects_beside_it_talk_to() {
+    let project = |sdk: &str, inside: &str| {
+        format!("<Project Sdk=\"{sdk}\"><ItemGroup>{inside}</ItemGroup></Project>")
+    };
+    let refers = |path: &str| format!("<ProjectReference Include=\"{path}\" />");
+    let api = project("Microsoft.NET.Sdk.Web", &refers("..\\Data\\Data.csproj"));
+    let data = project("Microsoft.NET.Sdk", &refers("../../lib/Lib.csproj"));
+    let lib = project(
+        "Microsoft.NET.Sdk",
+        "<PackageReference Include=\"Npgsql\" />",
+    );
+    let databases = |files: &[(&str, &str)], root: &str| {
+        let fact = at(files, root).databases.unwrap();
+        (fact.value, fact.confidence > crate::summary::GUESS)
+    };
+    let files = [
+        ("src/Api/Api.csproj", api.as_str()),
+        ("src/Api/Program.cs", ""),
+        ("src/Data/Data.csproj", data.as_str()),
+        ("lib/Lib.csproj", lib.as_str()),
+    ];
+    let found = databases(&files, "src/Api");
+    assert_eq!(found, (vec![Database::Postgres], true));
+    // Without the last of them nothing says that there is none.
+    assert_eq!(databases(&files[..3], "src/Api"), (Vec::new(), false));
 }
 
 #[test]
