@@ -1,4 +1,5 @@
-//! One service of a repository with several: built in the folder that it needs, be that the whole repository.
+//! One service of a repository with several: built in the folder that it needs, be that the whole repository, and with the pages
+//! that a front end inside it builds for it.
 
 use std::path::Path;
 
@@ -42,6 +43,23 @@ const FILES: &[(&str, &str)] = &[
         "package words\n\nconst Text = \"replaced words\"\n",
     ),
     (
+        "services/paged/go.mod",
+        "module example.test/paged\n\ngo 1.21\n",
+    ),
+    (
+        "services/paged/main.go",
+        "package main\n\nimport (\n\t\"embed\"\n\t\"io/fs\"\n\t\"net/http\"\n\t\"os\"\n)\n\n//go:embed all:web/dist\nvar files embed.FS\n\nfunc main() {\n\tpages, err := fs.Sub(files, \"web/dist\")\n\tif err != nil {\n\t\tpanic(err)\n\t}\n\thttp.Handle(\"/\", http.FileServer(http.FS(pages)))\n\tpanic(http.ListenAndServe(\":\"+os.Getenv(\"PORT\"), nil))\n}\n",
+    ),
+    ("services/paged/web/dist/.gitkeep", ""),
+    (
+        "services/paged/web/package.json",
+        r#"{"name": "pages", "version": "1.0.0", "private": true, "scripts": {"build": "node build.js"}}"#,
+    ),
+    (
+        "services/paged/web/build.js",
+        "require('fs').writeFileSync('dist/index.html', '<p>pages of ' + require('./package.json').name + '</p>');\n",
+    ),
+    (
         "services/own/Dockerfile",
         "FROM node:22-slim\nWORKDIR /app\nCOPY libs/words libs/words\nCOPY services/own/server.js .\nUSER node\nEXPOSE 3000\nCMD [\"node\", \"server.js\"]\n",
     ),
@@ -64,6 +82,7 @@ pub(crate) async fn is_built_with_what_lies_above_it() {
     let services = [
         ("apps/web", "built words, says web"),
         ("services/go", "replaced words"),
+        ("services/paged", "<p>pages of pages</p>"),
         ("services/own", "require('fs', copied"),
     ];
     for (root, content) in services {
