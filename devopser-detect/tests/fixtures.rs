@@ -359,6 +359,8 @@ fn pages_are_built_before_the_program_that_has_them() {
         let is_read = text.contains("/src/client/build ./client/build");
         assert_eq!(is_read, name == "go-serves-pages", "{text}");
     }
+    let text = dockerfile_of("python-serves-pages");
+    assert!(text.contains("/src/client/dist ./client/dist"), "{text}");
     let text = dockerfile_of("go-embeds-committed-pages");
     assert!(!text.contains("FROM node"), "{text}");
 }

@@ -6,7 +6,7 @@ use devopser_core::Result;
 use devopser_core::model::report::Detection;
 
 use super::lines::{Lines, exec, exec_after, tag};
-use super::{Plan, databases, hint, no_start, system, value};
+use super::{Plan, databases, hint, no_start, node, system, value};
 
 /// A server.
 pub(crate) fn server(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines<'_>) -> Result<()> {
@@ -20,6 +20,7 @@ pub(crate) fn server(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines<'_>) 
         .or_else(|| hint(stack, "newest-line"))
         .unwrap_or_else(|| crate::version::default_line("python"));
     let image = plan.image(&format!("python:{}-slim", tag(version)));
+    node::pages(stack, plan, lines);
     lines.stage(&image, Some("build"));
     lines.apt(&system(stack, "build:"));
     lines.env([
@@ -53,17 +54,27 @@ pub(crate) fn server(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines<'_>) 
     lines
         .add("WORKDIR /app")
         .add("COPY --from=build /opt/venv /opt/venv")
-        .add("COPY --chown=app:app . .")
-        .add("USER app");
+        .add("COPY --chown=app:app . .");
+    for output in stack.pages.iter().flat_map(|pages| &pages.outputs) {
+        lines.add(format!(
+            "COPY --from=pages --chown=app:app /src/{} ./{}",
+            output.from, output.to
+        ));
+    }
+    lines.add("USER app");
     build(stack, lines);
     lines.add(format!("EXPOSE {port}"));
+    health(plan, lines);
+    lines.command(&words(stack, plan, start));
+    Ok(())
+}
+
+fn health(plan: &Plan<'_>, lines: &mut Lines<'_>) {
     let script = format!(
         "import http.client,os,sys;c=http.client.HTTPConnection('127.0.0.1',int(os.environ['PORT']),timeout=4);c.request('GET','{}');sys.exit(c.getresponse().status>=500)",
         plan.health_path()
     );
     lines.health(&["python", "-c", &script]);
-    lines.command(&words(stack, plan, start));
-    Ok(())
 }
 
 /// The start command behind what must run before it.

@@ -211,11 +211,11 @@ fn outputs(
     let Some(own) = front.output.as_ref().filter(|_| found.is_empty()) else {
         return found;
     };
-    let quoted = [format!("\"{own}"), format!("\"./{own}")];
+    let quoted = ["\"", "\"./", "'", "'./"].map(|start| format!("{start}{own}"));
     let names = |text: &str| {
         let mut at = quoted.iter().filter_map(|quoted| {
             let rest = text.split_once(quoted.as_str())?.1;
-            rest.starts_with(['"', '/']).then_some(())
+            rest.starts_with(['"', '\'', '/']).then_some(())
         });
         at.next().is_some()
     };

@@ -8,7 +8,7 @@ pub(crate) mod settings;
 
 use devopser_core::model::report::{Detection, Evidence, Fact};
 
-use super::{Stack, databases, fact, found, port, version};
+use super::{Stack, databases, fact, found, pages, port, version};
 use crate::rank::{Found, Strength};
 use crate::scan::python::Requirements;
 use crate::scan::{Scan, code, procfile, versions};
@@ -104,6 +104,22 @@ impl Stack for Python {
     }
 }
 
+/// Pages that a program serves from the folder of a front end.
+const PAGES: pages::Language = pages::Language {
+    ending: ".py",
+    names: &[
+        "app.py",
+        "asgi.py",
+        "config.py",
+        "main.py",
+        "routes.py",
+        "server.py",
+        "settings.py",
+        "web.py",
+    ],
+    embedded: |_, _, _| Vec::new(),
+};
+
 fn fill(
     scan: &Scan<'_>,
     requirements: &Requirements,
@@ -128,6 +144,7 @@ fn fill(
         frameworks::system_packages(requirements),
     );
     copied(scan, requirements, into);
+    into.pages = pages::of(scan, &PAGES);
     if let Some(release) = procfile::process(scan, "release") {
         into.hints.insert("release".to_owned(), release.value);
     }
