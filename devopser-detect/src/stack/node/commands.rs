@@ -54,6 +54,17 @@ pub(super) const START_SCRIPTS: &[&str] = &[
     "start:server",
 ];
 
+/// What Heroku and Google build with where it is not called `build`
+/// (<https://devcenter.heroku.com/articles/nodejs-support#customizing-the-build-process>,
+/// <https://cloud.google.com/docs/buildpacks/nodejs#executing_custom_build_steps_during_deployment>).
+fn postbuild(package: &Package) -> Option<&'static str> {
+    let mut names = ["heroku-postbuild", "gcp-build"].into_iter();
+    names.find(|name| {
+        let script = package.script(name).unwrap_or_default();
+        !script.is_empty() && !script.split_whitespace().any(|word| word == "make")
+    })
+}
+
 /// The build command: the script, else the framework's own.
 pub(crate) fn build(
     scan: &Scan<'_>,
@@ -105,6 +116,10 @@ pub(crate) fn build(
                 scan.in_package(script, format!("the {script} script")),
             );
         }
+    }
+    if let (false, Some(name)) = (is_static, postbuild(package)) {
+        let why = format!("the {name} script, which platforms run after an installation");
+        return fact(manager::run(manager, name), 80, scan.in_package(name, why));
     }
     let row = row?;
     let build = row.build.filter(|build| !build.is_empty())?;
