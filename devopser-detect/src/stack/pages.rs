@@ -40,6 +40,9 @@ const FOLDERS: &[&str] = &[
 /// Folders that searches do not enter, as they mostly hold what pages show.
 const ASSETS: &[&str] = &["assets", "internal/assets", "pkg/assets"];
 
+/// How many sources are looked into.
+const MAX_SOURCES: usize = 100;
+
 /// A front end that may build them.
 struct Front {
     folder: String,
@@ -127,6 +130,7 @@ fn sources(scan: &Scan<'_>, language: &Language, folders: &[String]) -> Vec<(Str
     paths.retain(|path| path.ends_with(language.ending) && code::is_own(path));
     paths.sort();
     paths.dedup();
+    paths.truncate(MAX_SOURCES);
     let texts = paths.into_iter().filter_map(|path| {
         let text = scan.text(&path)?;
         Some((path, text))

@@ -54,6 +54,27 @@ pub(super) const START_SCRIPTS: &[&str] = &[
     "start:server",
 ];
 
+/// A static site of Nuxt: its `build` makes a server whatever the target is (<https://v2.nuxt.com/docs/get-started/commands>).
+fn generate(scan: &Scan<'_>, package: &Package, manager: &str) -> Option<Fact<String>> {
+    let script = package.scripts.iter().find(|(_, script)| {
+        ["nuxt generate", "nuxi generate"]
+            .iter()
+            .any(|command| script.contains(command))
+    });
+    match script {
+        Some((name, _)) => fact(
+            manager::run(manager, name),
+            92,
+            scan.in_package(name, format!("the {name} script makes the files")),
+        ),
+        None => fact(
+            execute(manager, "nuxt generate"),
+            70,
+            scan.in_package("nuxt", "how a static site of Nuxt is built"),
+        ),
+    }
+}
+
 /// What Heroku and Google build with where it is not called `build`
 /// (<https://devcenter.heroku.com/articles/nodejs-support#customizing-the-build-process>,
 /// <https://cloud.google.com/docs/buildpacks/nodejs#executing_custom_build_steps_during_deployment>).
@@ -74,25 +95,8 @@ pub(crate) fn build(
     is_static: bool,
 ) -> Option<Fact<String>> {
     let manager = detection.package_manager.as_ref()?.value.as_str();
-    // Its `build` makes a server whatever the target is (https://v2.nuxt.com/docs/get-started/commands).
     if is_static && row.is_some_and(|row| row.id == "nuxt") {
-        let script = package.scripts.iter().find(|(_, script)| {
-            ["nuxt generate", "nuxi generate"]
-                .iter()
-                .any(|command| script.contains(command))
-        });
-        return match script {
-            Some((name, _)) => fact(
-                manager::run(manager, name),
-                92,
-                scan.in_package(name, format!("the {name} script makes the files")),
-            ),
-            None => fact(
-                execute(manager, "nuxt generate"),
-                70,
-                scan.in_package("nuxt", "how a static site of Nuxt is built"),
-            ),
-        };
+        return generate(scan, package, manager);
     }
     // `compile` is what Feathers and Apollo call it (https://feathersjs.com/guides/cli/package.html); others mean
     // other things by it than TypeScript.
