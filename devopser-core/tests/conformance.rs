@@ -247,6 +247,8 @@ async fn price_list() {
             },
             app_port: 80,
             databases: vec![Database::Postgres],
+            without_password: Vec::new(),
+            database_env: BTreeMap::new(),
             container: Default::default(),
             limits: None,
             companions: Vec::new(),

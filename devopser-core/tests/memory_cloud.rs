@@ -21,6 +21,7 @@ async fn prepared(provider: &Provider, ctx: &Context) -> Prepared {
     let request = PrepareRequest {
         target: ctx.owner.target.clone(),
         databases: vec![Database::Postgres],
+        without_password: Vec::new(),
     };
     provider
         .deployer()
@@ -183,6 +184,7 @@ async fn a_foreign_service_of_the_same_name_is_left_untouched() {
     let request = PrepareRequest {
         target: ctx.owner.target.clone(),
         databases: Vec::new(),
+        without_password: Vec::new(),
     };
     let error = cloud
         .provider()
@@ -208,6 +210,7 @@ async fn a_delayed_call_ends_when_it_is_cancelled() {
     let request = PrepareRequest {
         target: ctx.owner.target.clone(),
         databases: Vec::new(),
+        without_password: Vec::new(),
     };
     let error = cloud
         .provider()

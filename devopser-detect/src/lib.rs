@@ -42,7 +42,8 @@ pub use dockerfile::{
 pub use explain::explain;
 pub use generate::{
     DatabaseService, FOLDER, FOLDER_COMPOSE, FOLDER_DOCKERFILE, FOLDER_DOCKERIGNORE,
-    GenerateOptions, Generated, database_servers, generate, is_edited, is_single_page, stamped,
+    GenerateOptions, Generated, database_names, database_servers, generate, has_no_password,
+    is_edited, is_single_page, stamped,
 };
 pub use summary::{NotChosen, PagesAnswer, ServiceAnswer, Summary, summary};
 pub use tree::{FileRead, FileTree, FolderTree, Limits, Listing, ListingTree, MemoryTree, SubTree};
@@ -240,6 +241,7 @@ pub(crate) fn report_of(scan: &Scan<'_>) -> Report {
     if let Some(stack) = &mut stack {
         stack::port::settle(scan, stack);
         stack::context::settle(scan, stack);
+        stack::redis::settle(scan, stack);
     }
     let own = scan.first(stack::dockerfile::NAMES);
     let file = own.and_then(|path| scan.dockerfile(path));

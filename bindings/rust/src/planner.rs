@@ -16,8 +16,8 @@ use devopser_core::model::source::Source;
 use devopser_core::provider::Planner;
 use devopser_core::{Error, Result};
 use devopser_detect::{
-    FOLDER_COMPOSE, GenerateOptions, database_servers, detect_folder_at, generate, is_single_page,
-    split_command,
+    FOLDER_COMPOSE, GenerateOptions, database_names, database_servers, detect_folder_at, generate,
+    has_no_password, is_single_page, split_command,
 };
 
 use crate::deployment_files;
@@ -136,6 +136,7 @@ fn docker_plan(source: &Path, spec: &DeploySpec, report: Report) -> Result<Plan>
         }),
     );
     plan.warnings.extend(file_chosen);
+    plan.without_password = without_password(&plan.report, &databases);
     plan.databases = databases;
     Ok(plan)
 }
@@ -185,7 +186,13 @@ fn image_plan(
     let (app, environment) = (&spec.target.app, &spec.target.environment);
     Plan {
         app_port: spec.app_port.unwrap_or(DEFAULT_PORT),
+        without_password: without_password(&report, &databases),
         databases,
+        database_env: report
+            .stack
+            .as_ref()
+            .map(database_names)
+            .unwrap_or_default(),
         container: ContainerOptions::default(),
         limits: None,
         companions: Vec::new(),
@@ -251,6 +258,8 @@ fn local_plan(spec: &DeploySpec, report: Report) -> Result<Plan> {
     Ok(Plan {
         app_port: 0,
         databases: Vec::new(),
+        without_password: Vec::new(),
+        database_env: BTreeMap::new(),
         container: ContainerOptions::default(),
         limits: None,
         companions: Vec::new(),
@@ -284,6 +293,16 @@ fn databases(spec: &DeploySpec, stack: &Detection) -> Vec<Database> {
             _ => !given("DATABASE_URL"),
         })
         .collect()
+}
+
+/// The databases that the app hands no password to.
+fn without_password(report: &Report, made: &[Database]) -> Vec<Database> {
+    let made = made.iter().copied();
+    let is_open = |database: &Database| {
+        let stack = report.stack.as_ref();
+        stack.is_some_and(|stack| has_no_password(stack, *database))
+    };
+    made.filter(is_open).collect()
 }
 
 /// What a person should know of an app that may keep its data in a file or in a server.

@@ -184,6 +184,13 @@ pub struct Plan {
     pub app_port: u16,
     /// The databases that are made beside it.
     pub databases: Vec<Database>,
+    /// Those of them that let the app in without a password as well: it hands none over.
+    #[serde(default)]
+    pub without_password: Vec<Database>,
+    /// How the app itself calls what reaches its databases, beside the names that every app gets: texts in which `${NAME}` stands
+    /// for one of those, such as `jdbc:postgresql://${POSTGRES_HOST}/app`. The spec's own environment wins.
+    #[serde(default)]
+    pub database_env: BTreeMap<String, String>,
     /// How its container is run, where the repository's compose file says so.
     #[serde(default)]
     pub container: ContainerOptions,

@@ -34,6 +34,40 @@ pub enum EnvPart {
 }
 
 impl EnvValue {
+    /// A text in which `${NAME}` stands for values of an environment; `None` where one of them is not there.
+    #[must_use]
+    pub fn filled(text: &str, env: &Environment) -> Option<Self> {
+        let mut parts = Vec::new();
+        let mut rest = text;
+        while let Some((before, after)) = rest.split_once("${") {
+            let (name, end) = after.split_once('}')?;
+            if !before.is_empty() {
+                parts.push(EnvPart::Plain(before.to_owned()));
+            }
+            match env.get(&EnvName::new(name).ok()?)? {
+                Self::Plain(plain) => parts.push(EnvPart::Plain(plain.clone())),
+                Self::Secret(secret) => parts.push(EnvPart::Secret(secret.clone())),
+                Self::Template(inner) => parts.extend(inner.iter().cloned()),
+            }
+            rest = end;
+        }
+        if !rest.is_empty() {
+            parts.push(EnvPart::Plain(rest.to_owned()));
+        }
+        let is_plain = |part: &EnvPart| matches!(part, EnvPart::Plain(_));
+        if parts.iter().all(is_plain) {
+            let texts = parts.iter().map(|part| match part {
+                EnvPart::Plain(plain) => plain.as_str(),
+                EnvPart::Secret(_) => "",
+            });
+            return Some(Self::Plain(texts.collect()));
+        }
+        Some(match parts.as_slice() {
+            [EnvPart::Secret(secret)] => Self::Secret(secret.clone()),
+            _ => Self::Template(parts),
+        })
+    }
+
     /// The value with its secrets filled in.
     ///
     /// # Errors
@@ -251,4 +285,44 @@ pub struct CompanionStatus {
     pub reference: ReleaseRef,
     /// How it is.
     pub status: ReleaseStatus,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_filled_into_texts() {
+        let secret = || SecretRef("password".to_owned());
+        let env = Environment::from([
+            (
+                EnvName::new("HOST").unwrap(),
+                EnvValue::Plain("postgres".into()),
+            ),
+            (
+                EnvName::new("PASSWORD").unwrap(),
+                EnvValue::Secret(secret()),
+            ),
+        ]);
+        let filled = |text: &str| EnvValue::filled(text, &env);
+        assert_eq!(
+            filled("a://${HOST}/b"),
+            Some(EnvValue::Plain("a://postgres/b".into()))
+        );
+        assert_eq!(filled("${PASSWORD}"), Some(EnvValue::Secret(secret())));
+        let parts = vec![
+            EnvPart::Plain("x:".into()),
+            EnvPart::Secret(secret()),
+            EnvPart::Plain("@".into()),
+            EnvPart::Plain("postgres".into()),
+        ];
+        assert_eq!(
+            filled("x:${PASSWORD}@${HOST}"),
+            Some(EnvValue::Template(parts))
+        );
+        assert_eq!(filled("pgsql"), Some(EnvValue::Plain("pgsql".into())));
+        for text in ["${OTHER}", "${HOST", "${a b}"] {
+            assert_eq!(filled(text), None, "{text}");
+        }
+    }
 }

@@ -40,6 +40,9 @@ pub struct PrepareRequest {
     pub target: Target,
     /// The databases that are made beside the app.
     pub databases: Vec<Database>,
+    /// Those of them that let the app in without a password as well. It counts when a database is made.
+    #[serde(default)]
+    pub without_password: Vec<Database>,
 }
 
 /// What was made ready.

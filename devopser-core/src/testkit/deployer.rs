@@ -113,6 +113,7 @@ async fn prepare(deployer: &dyn Deployer, ctx: &Context) -> Result<Prepared> {
     let request = PrepareRequest {
         target: ctx.owner.target.clone(),
         databases: Vec::new(),
+        without_password: Vec::new(),
     };
     deployer.prepare(ctx, request).await
 }

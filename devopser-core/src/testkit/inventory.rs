@@ -36,6 +36,7 @@ async fn made(fixture: &Fixture<'_>) -> Result<(Rig, Vec<OwnedThing>)> {
     let request = PrepareRequest {
         target: rig.ctx.owner.target.clone(),
         databases: Vec::new(),
+        without_password: Vec::new(),
     };
     fixture
         .provider

@@ -46,6 +46,7 @@ async fn running(fixture: &Fixture<'_>) -> Result<(Rig, ReleaseRef)> {
     let request = PrepareRequest {
         target: rig.ctx.owner.target.clone(),
         databases: Vec::new(),
+        without_password: Vec::new(),
     };
     let prepared = deployer.prepare(&rig.ctx, request).await?;
     let (artifact, app_port) = fixture.artifacts.make(&rig.ctx, 1).await?;

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use devopser_core::ErrorKind;
-use devopser_core::id::{IdempotencyKey, TenantId};
+use devopser_core::id::{EnvName, IdempotencyKey, TenantId};
 use devopser_core::memory::{Fault, Outcome};
 use devopser_core::model::deployment::DeploymentState;
 use devopser_core::model::event::EventKind;
 use devopser_core::model::plan::OverlapPolicy;
 use devopser_core::model::record::PageRequest;
+use devopser_core::model::service::{EnvPart, EnvValue};
 
 use crate::support::House;
 
@@ -38,6 +39,33 @@ async fn an_unchanged_source_does_nothing_and_a_changed_one_is_a_new_release() {
             "{page}"
         );
     }
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_release_has_its_databases_under_the_names_of_its_framework() {
+    let house = House::new().await;
+    let target = House::target("acme");
+    let worker = house.worker().await;
+    let id = house
+        .engine
+        .deploy(house.spec(&target, "one"))
+        .await
+        .unwrap();
+    house.engine.wait(&target.tenant, &id, LONG).await.unwrap();
+    let page = PageRequest {
+        offset: 0,
+        limit: 10,
+    };
+    let releases = house.engine.releases(&target, page).await.unwrap();
+    let value = |name: &str| releases[0].env.get(&EnvName::new(name).unwrap()).cloned();
+    let Some(EnvValue::Secret(url)) = value("DATABASE_URL") else {
+        panic!("the provider gives the URL as a secret");
+    };
+    let parts = vec![EnvPart::Secret(url), EnvPart::Plain("?pool=5".to_owned())];
+    assert_eq!(value("APP_DATABASE"), Some(EnvValue::Template(parts)));
+    // There is no Redis: nothing stands for it.
+    assert_eq!(value("APP_CACHE"), None);
     worker.stop().await;
 }
 

@@ -37,6 +37,15 @@ impl Planner for OneImage {
             },
             app_port: 8080,
             databases: vec![Database::Postgres],
+            without_password: Vec::new(),
+            database_env: [
+                (
+                    "APP_DATABASE".to_owned(),
+                    "${DATABASE_URL}?pool=5".to_owned(),
+                ),
+                ("APP_CACHE".to_owned(), "${REDIS_URL}".to_owned()),
+            ]
+            .into(),
             container: Default::default(),
             limits: None,
             companions: Vec::new(),

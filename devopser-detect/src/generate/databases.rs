@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use devopser_core::model::report::{Database, Detection};
+use devopser_core::model::report::{Database, Detection, Fact};
 
 /// One database or cache as a container beside the app.
 ///
@@ -91,13 +91,18 @@ fn service(database: Database, stack: &Detection) -> DatabaseService {
             ],
         ),
         Database::Mongodb => mongo(),
+        _ if has_no_password(stack, database) => open_redis(),
         _ => redis(),
     };
-    let framework = stack
-        .framework
-        .as_ref()
-        .map_or("", |fact| fact.value.as_str());
-    service.app_env.extend(own_names(database, framework));
+    // The names and the port that its own container has.
+    let port = service.port.to_string();
+    let url = service.app_env.get("MONGODB_URI").cloned();
+    for (name, text) in own_names(database, framework(stack)) {
+        let text = text.replace("{port}", &port).replace("{user}", "app");
+        let text = text.replace("{name}", "app");
+        let text = text.replace("{url}", url.as_deref().unwrap_or_default());
+        service.app_env.insert(name, text);
+    }
     service
 }
 
@@ -205,55 +210,178 @@ fn redis() -> DatabaseService {
     }
 }
 
-/// The names that frameworks read by their own documentation.
+/// Whether a database lets the app in without a password as well, because the app hands none over. It is reached on the
+/// network of the app alone.
+#[must_use]
+pub fn has_no_password(stack: &Detection, database: Database) -> bool {
+    database == Database::Redis && super::hint(stack, "redis-without-password").is_some()
+}
+
+fn open_redis() -> DatabaseService {
+    DatabaseService {
+        command: list(&["redis-server", "--appendonly", "yes"]),
+        health: list(&["redis-cli", "ping"]),
+        app_env: map(&[
+            ("REDIS_URL", "redis://{host}:6379/0"),
+            ("REDIS_HOST", "{host}"),
+            ("REDIS_PORT", "6379"),
+        ]),
+        ..redis()
+    }
+}
+
+/// How the framework of an app calls what reaches its databases, beside the names that every app gets: texts in which `${NAME}` stands
+/// for one of those (`POSTGRES_HOST`, `MYSQL_PASSWORD`, `REDIS_PORT`, `MONGODB_URI` and so on). Nothing for databases that are only a guess.
+#[must_use]
+pub fn database_names(stack: &Detection) -> BTreeMap<String, String> {
+    let is_sure = |fact: &&Fact<Vec<Database>>| fact.confidence > crate::summary::GUESS;
+    let found = stack.databases.as_ref().filter(is_sure);
+    let mut names = BTreeMap::new();
+    for database in found.into_iter().flat_map(|fact| &fact.value) {
+        let (prefix, name) = match database {
+            Database::Postgres => ("POSTGRES", "DB"),
+            Database::Redis => ("REDIS", ""),
+            _ => ("MYSQL", "DATABASE"),
+        };
+        for (own, text) in own_names(*database, framework(stack)) {
+            let mut text = text.replace("{name}", &format!("${{{prefix}_{name}}}"));
+            for part in ["host", "port", "user", "password"] {
+                let variable = format!("${{{prefix}_{}}}", part.to_ascii_uppercase());
+                text = text.replace(&format!("{{{part}}}"), &variable);
+            }
+            names
+                .entry(own)
+                .or_insert(text.replace("{url}", "${MONGODB_URI}"));
+        }
+    }
+    names
+}
+
+fn framework(stack: &Detection) -> &str {
+    let framework = stack.framework.as_ref();
+    framework.map_or("", |fact| fact.value.as_str())
+}
+
+/// The names of one database that a framework reads by its own documentation.
 fn own_names(database: Database, framework: &str) -> BTreeMap<String, String> {
-    let (scheme, port, laravel) = match database {
-        Database::Postgres => ("postgresql", "5432", "pgsql"),
-        Database::Mysql => ("mysql", "3306", "mysql"),
-        Database::Mariadb => ("mariadb", "3306", "mariadb"),
-        _ => return BTreeMap::new(),
-    };
+    match database {
+        Database::Postgres => tables(framework, "postgresql", ["pgsql", "postgres", "pg"]),
+        Database::Mysql => tables(framework, "mysql", ["mysql", "mysql", "mysql"]),
+        Database::Mariadb => tables(framework, "mariadb", ["mariadb", "mysql", "mysql"]),
+        Database::Redis => redis_names(framework),
+        Database::Mongodb => mongo_names(framework),
+        _ => BTreeMap::new(),
+    }
+}
+
+/// The names of a server for tables: its scheme in JDBC, and what PHP, Strapi and Directus call it.
+fn tables(
+    framework: &str,
+    scheme: &str,
+    [php, strapi, knex]: [&str; 3],
+) -> BTreeMap<String, String> {
+    let jdbc = format!("jdbc:{scheme}://{{host}}:{{port}}/{{name}}");
     match framework {
         // https://docs.spring.io/spring-boot/reference/data/sql.html
         "spring-boot" => map(&[
-            (
-                "SPRING_DATASOURCE_URL",
-                &format!("jdbc:{scheme}://{{host}}:{port}/app"),
-            ),
-            ("SPRING_DATASOURCE_USERNAME", "app"),
+            ("SPRING_DATASOURCE_URL", &jdbc),
+            ("SPRING_DATASOURCE_USERNAME", "{user}"),
             ("SPRING_DATASOURCE_PASSWORD", "{password}"),
         ]),
         // https://quarkus.io/guides/datasource
         "quarkus" => map(&[
-            (
-                "QUARKUS_DATASOURCE_JDBC_URL",
-                &format!("jdbc:{scheme}://{{host}}:{port}/app"),
-            ),
-            ("QUARKUS_DATASOURCE_USERNAME", "app"),
+            ("QUARKUS_DATASOURCE_JDBC_URL", &jdbc),
+            ("QUARKUS_DATASOURCE_USERNAME", "{user}"),
             ("QUARKUS_DATASOURCE_PASSWORD", "{password}"),
         ]),
-        // https://laravel.com/docs/database#configuration
-        "laravel" => map(&[
-            ("DB_CONNECTION", laravel),
-            ("DB_HOST", "{host}"),
-            ("DB_PORT", port),
-            ("DB_DATABASE", "app"),
-            ("DB_USERNAME", "app"),
-            ("DB_PASSWORD", "{password}"),
+        // https://micronaut-projects.github.io/micronaut-sql/latest/guide/#jdbc
+        "micronaut" => map(&[
+            ("DATASOURCES_DEFAULT_URL", &jdbc),
+            ("DATASOURCES_DEFAULT_USERNAME", "{user}"),
+            ("DATASOURCES_DEFAULT_PASSWORD", "{password}"),
         ]),
+        // https://laravel.com/docs/database#configuration
+        "laravel" | "lumen" | "statamic" => {
+            let mut names = general();
+            names.insert("DB_CONNECTION".to_owned(), php.to_owned());
+            names.extend(map(&[("DB_DATABASE", "{name}"), ("DB_USERNAME", "{user}")]));
+            names
+        }
+        // https://craftcms.com/docs/5.x/reference/config/db.html
+        "craft" => map(&[
+            ("CRAFT_DB_DRIVER", php),
+            ("CRAFT_DB_SERVER", "{host}"),
+            ("CRAFT_DB_PORT", "{port}"),
+            ("CRAFT_DB_DATABASE", "{name}"),
+            ("CRAFT_DB_USER", "{user}"),
+            ("CRAFT_DB_PASSWORD", "{password}"),
+        ]),
+        // https://docs.strapi.io/cms/configurations/database
+        "strapi" => map(&[
+            ("DATABASE_CLIENT", strapi),
+            ("DATABASE_HOST", "{host}"),
+            ("DATABASE_PORT", "{port}"),
+            ("DATABASE_NAME", "{name}"),
+            ("DATABASE_USERNAME", "{user}"),
+            ("DATABASE_PASSWORD", "{password}"),
+        ]),
+        // https://directus.io/docs/configuration/database
+        "directus" => {
+            let mut names = general();
+            names.insert("DB_CLIENT".to_owned(), knex.to_owned());
+            names.insert("DB_DATABASE".to_owned(), "{name}".to_owned());
+            names
+        }
         // https://hub.docker.com/_/wordpress
         "wordpress" => map(&[
             ("WORDPRESS_DB_HOST", "{host}"),
-            ("WORDPRESS_DB_USER", "app"),
+            ("WORDPRESS_DB_USER", "{user}"),
             ("WORDPRESS_DB_PASSWORD", "{password}"),
-            ("WORDPRESS_DB_NAME", "app"),
+            ("WORDPRESS_DB_NAME", "{name}"),
         ]),
-        _ => map(&[
-            ("DB_HOST", "{host}"),
-            ("DB_PORT", port),
-            ("DB_USER", "app"),
-            ("DB_PASSWORD", "{password}"),
-            ("DB_NAME", "app"),
+        _ => general(),
+    }
+}
+
+/// What apps without names of their own mostly read.
+fn general() -> BTreeMap<String, String> {
+    map(&[
+        ("DB_HOST", "{host}"),
+        ("DB_PORT", "{port}"),
+        ("DB_USER", "{user}"),
+        ("DB_PASSWORD", "{password}"),
+        ("DB_NAME", "{name}"),
+    ])
+}
+
+fn redis_names(framework: &str) -> BTreeMap<String, String> {
+    match framework {
+        // https://docs.spring.io/spring-boot/reference/data/nosql.html#data.nosql.redis; without `data` before Spring Boot 3.
+        "spring-boot" => map(&[
+            ("SPRING_DATA_REDIS_HOST", "{host}"),
+            ("SPRING_DATA_REDIS_PORT", "{port}"),
+            ("SPRING_DATA_REDIS_PASSWORD", "{password}"),
+            ("SPRING_REDIS_HOST", "{host}"),
+            ("SPRING_REDIS_PORT", "{port}"),
+            ("SPRING_REDIS_PASSWORD", "{password}"),
         ]),
+        // https://quarkus.io/guides/redis-reference
+        "quarkus" => map(&[
+            ("QUARKUS_REDIS_HOSTS", "redis://{host}:{port}"),
+            ("QUARKUS_REDIS_PASSWORD", "{password}"),
+        ]),
+        _ => BTreeMap::new(),
+    }
+}
+
+fn mongo_names(framework: &str) -> BTreeMap<String, String> {
+    match framework {
+        // https://docs.spring.io/spring-boot/reference/data/nosql.html#data.nosql.mongodb
+        "spring-boot" => map(&[("SPRING_DATA_MONGODB_URI", "{url}")]),
+        // https://quarkus.io/guides/mongodb
+        "quarkus" => map(&[("QUARKUS_MONGODB_CONNECTION_STRING", "{url}")]),
+        // https://payloadcms.com/docs/database/overview
+        "payload" => map(&[("DATABASE_URI", "{url}"), ("DATABASE_URL", "{url}")]),
+        _ => BTreeMap::new(),
     }
 }

@@ -28,7 +28,7 @@ use devopser_core::id::EnvName;
 use devopser_core::model::report::{Detection, Report};
 use devopser_core::{Error, ErrorKind, Result};
 
-pub use databases::{DatabaseService, database_servers};
+pub use databases::{DatabaseService, database_names, database_servers, has_no_password};
 use lines::Lines;
 
 /// What the caller wishes.

@@ -94,6 +94,7 @@ impl Docker {
         service: &str,
         mark: &str,
         databases: &[Database],
+        without_password: &[Database],
     ) -> Result<Environment> {
         let mut env = Environment::new();
         let mut wanted: Vec<Database> = databases.to_vec();
@@ -101,7 +102,9 @@ impl Docker {
         wanted.dedup();
         wanted.retain(|database| kind(*database).is_some());
         for database in &wanted {
-            self.ensure_database(ctx, service, mark, *database).await?;
+            let is_open = without_password.contains(database);
+            self.ensure_database(ctx, service, mark, *database, is_open)
+                .await?;
         }
         for database in &wanted {
             self.wait_until_healthy(ctx, service, *database).await?;
@@ -116,6 +119,7 @@ impl Docker {
         service: &str,
         mark: &str,
         database: Database,
+        is_open: bool,
     ) -> Result<()> {
         let Some(kind) = kind(database) else {
             return Ok(());
@@ -127,7 +131,10 @@ impl Docker {
             .await?;
         self.ensure_volume(ctx, &name, mark).await?;
         self.engine.ensure_image(ctx, kind.image).await?;
-        let spec = container(&name, service, mark, database, &kind, &password);
+        let mut spec = container(&name, service, mark, database, &kind, &password);
+        if is_open && database == Database::Redis {
+            spec.files = vec![(REDIS_CONFIG.to_owned(), open_redis_config())];
+        }
         self.ensure_container(ctx, spec, mark).await?;
         Ok(())
     }
@@ -304,6 +311,14 @@ fn redis_config(password: &Secret) -> Secret {
     ))
 }
 
+/// Who hands over a password is let in with any; the network of the app is all that reaches it
+/// (<https://redis.io/docs/latest/operate/oss_and_stack/management/security/acl/>).
+fn open_redis_config() -> Secret {
+    Secret::new(
+        "bind 0.0.0.0\nprotected-mode no\ndir /data\nappendonly yes\nuser default on nopass ~* &* +@all\n",
+    )
+}
+
 fn url(database: Database, kind: &Kind, password: &Secret) -> Secret {
     let (scheme, port, password) = (kind.scheme, kind.port, password.expose());
     let host = names::database_word(database);
@@ -363,7 +378,10 @@ fn add_env(env: &mut Environment, service: &str, database: Database) -> Result<(
             add(&["REDIS_PASSWORD"], &password)?;
         }
         Database::Mongodb => {
-            add(&["MONGODB_URI", "MONGO_URL"], &url)?;
+            add(
+                &["MONGODB_URI", "MONGODB_URL", "MONGO_URI", "MONGO_URL"],
+                &url,
+            )?;
         }
         _ => {}
     }

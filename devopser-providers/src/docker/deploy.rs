@@ -41,7 +41,13 @@ impl Deployer for Docker {
         let mark = names::mark(&ctx.owner, &request.target);
         self.ensure_network(ctx, &service.name, &mark).await?;
         let env = self
-            .ensure_databases(ctx, &service.name, &mark, &request.databases)
+            .ensure_databases(
+                ctx,
+                &service.name,
+                &mark,
+                &request.databases,
+                &request.without_password,
+            )
             .await?;
         Ok(Prepared { service, env })
     }

@@ -201,6 +201,7 @@ impl Stage {
         PrepareRequest {
             target: self.service.target.clone(),
             databases: Vec::new(),
+            without_password: Vec::new(),
         }
     }
 

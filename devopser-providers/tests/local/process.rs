@@ -19,6 +19,7 @@ async fn an_app_runs_answers_and_is_removed_without_a_trace() {
     let prepare = PrepareRequest {
         target: target(),
         databases: vec![Database::Sqlite],
+        without_password: Vec::new(),
     };
     let prepared = bench.deployer().prepare(&bench.ctx, prepare).await.unwrap();
     assert_eq!(prepared.service, service());
@@ -156,6 +157,7 @@ async fn what_is_wrong_is_refused_before_anything_is_made() {
     let prepare = PrepareRequest {
         target: target(),
         databases: vec![Database::Postgres],
+        without_password: Vec::new(),
     };
     let error = bench
         .deployer()

@@ -8,7 +8,7 @@ use crate::engine::runtime::StepContext;
 use crate::model::artifact::{Artifact, ImageArtifact};
 use crate::model::plan::{BuildPlan, DeploySpec, Plan};
 use crate::model::record::Release;
-use crate::model::service::ServiceRef;
+use crate::model::service::{EnvValue, ServiceRef};
 use crate::pipeline::StepInput;
 use crate::provider::{BuildRequest, DestroyRequest, PrepareRequest, Provider, SourceBuildRequest};
 use crate::source::inside;
@@ -22,7 +22,8 @@ pub(super) async fn prepare(steps: Steps, cx: &dyn StepContext, input: StepInput
         .run(cx, target, &input.deployment, |ctx| async move {
             let app = steps.app(target).await?.value;
             let mut release = steps.release(target, &input.release).await?;
-            let databases = plan_of(&release)?.databases.clone();
+            let plan = plan_of(&release)?.clone();
+            let databases = plan.databases;
             let names: Vec<String> = databases
                 .iter()
                 .map(|database| format!("{database:?}").to_lowercase())
@@ -30,6 +31,7 @@ pub(super) async fn prepare(steps: Steps, cx: &dyn StepContext, input: StepInput
             let request = PrepareRequest {
                 target: target.clone(),
                 databases,
+                without_password: plan.without_password,
             };
             let prepared = steps
                 .provider(&app)?
@@ -39,6 +41,12 @@ pub(super) async fn prepare(steps: Steps, cx: &dyn StepContext, input: StepInput
             steps
                 .update_app(target, |app| app.service = Some(prepared.service.clone()))
                 .await?;
+            for (name, text) in plan.database_env {
+                let name = crate::id::EnvName::new(name)?;
+                if let Some(value) = EnvValue::filled(&text, &prepared.env) {
+                    release.env.entry(name).or_insert(value);
+                }
+            }
             for (name, value) in prepared.env {
                 release.env.entry(name).or_insert(value);
             }

@@ -211,6 +211,8 @@ fn fingerprint(spec: &DeploySpec, plan: &Plan) -> Result<String> {
         plan.build,
         plan.app_port,
         plan.databases,
+        plan.without_password,
+        plan.database_env,
         plan.run_env,
         plan.container,
         plan.limits,

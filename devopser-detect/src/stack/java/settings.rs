@@ -222,7 +222,15 @@ pub(crate) fn needs(
         }
     }
     needs.confirm_by_env(scan);
-    needs.into_fact()
+    let fact = needs.into_fact();
+    // With drivers of several servers, one that is part of the program is what it begins with
+    // (https://docs.spring.io/spring-boot/reference/data/sql.html#data.sql.datasource.embedded).
+    match uses("com.h2database").or_else(|| uses("org.hsqldb")) {
+        Some(evidence) if fact.confidence <= crate::summary::GUESS => {
+            Fact::new(Vec::new(), crate::summary::GUESS, evidence)
+        }
+        _ => fact,
+    }
 }
 
 /// What [`listens_on`] looks into.
