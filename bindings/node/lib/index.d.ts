@@ -15,6 +15,8 @@ export interface Stack {
   buildCommand: string | null;
   startCommand: string | null;
   port: number | null;
+  /** Handed over as `PORT` where nothing names a port. */
+  assumedPort: number | null;
   databases: string[] | null;
   static: boolean | null;
   outputDir: string | null;
@@ -23,7 +25,21 @@ export interface Stack {
   hasCompose: boolean;
   /** 0 to 100. */
   confidence: number;
+  /** 0 to 100, by field. */
+  confidences: Record<string, number>;
   evidence: Record<string, Evidence[]>;
+  /** The front end that builds the pages of a program of another language. */
+  pages?: {
+    root: string;
+    framework: string | null;
+    packageManager: string | null;
+    buildCommand: string | null;
+    outputs: string[];
+  };
+  notChosen?: Record<string, unknown>[];
+  serviceAnswers?: Record<string, unknown>[];
+  findings?: Record<string, unknown>[];
+  warnings?: string[];
 }
 
 /** The files that `generate` wrote; nothing is put on disk. */

@@ -22,7 +22,17 @@ __all__ = [
 ]
 
 
-class Stack(TypedDict):
+class _Further(TypedDict, total=False):
+    """What stands in an answer only where there is any."""
+
+    pages: dict[str, Any]
+    not_chosen: list[dict[str, Any]]
+    service_answers: list[dict[str, Any]]
+    findings: list[dict[str, Any]]
+    warnings: list[str]
+
+
+class Stack(_Further):
     """What `detect` found. `None` where there is no answer."""
 
     runtime: str | None
@@ -41,6 +51,7 @@ class Stack(TypedDict):
     has_dockerfile: bool
     has_compose: bool
     confidence: int
+    confidences: dict[str, int]
     evidence: dict[str, list[dict[str, Any]]]
 
 
