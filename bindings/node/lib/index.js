@@ -24,8 +24,9 @@ const camel = (name) => name.replace(/_([a-z])/g, (_, letter) => letter.toUpperC
 const stack = (report) => Object.fromEntries(Object.entries(report).map(([name, value]) => [camel(name), value]));
 
 export const detect = async (path) => {
-  const { evidence, ...report } = JSON.parse(await call(native.detect, path));
-  return { ...stack(report), evidence: stack(evidence) };
+  const { evidence, confidences, pages, ...report } = JSON.parse(await call(native.detect, path));
+  const answer = { ...stack(report), confidences: stack(confidences), evidence: stack(evidence) };
+  return pages ? { ...answer, pages: stack(pages) } : answer;
 };
 export const explain = (path) => call(native.explain, path);
 export const generate = async (path) => JSON.parse(await call(native.generate, path));

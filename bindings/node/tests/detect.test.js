@@ -26,6 +26,19 @@ test('an Express app is told with its evidence', async () => {
   assert.match(files.dockerfile, /^FROM node:/m);
 });
 
+test('the pages of a program are told with the front end that builds them', async () => {
+  await writeFile(join(folder, 'go.mod'), 'module example.test/pages\n\ngo 1.26\n');
+  await writeFile(join(folder, 'main.go'), 'package main\n\n//go:embed dist\nvar pages embed.FS\n\nfunc main() {}\n');
+  const front = { scripts: { build: 'vite build' }, devDependencies: { vite: '7' } };
+  await writeFile(join(folder, 'package.json'), JSON.stringify(front));
+  const stack = await detect(folder);
+  assert.equal(stack.runtime, 'go');
+  assert.equal(typeof stack.confidences.packageManager, 'number');
+  assert.deepEqual(stack.pages, {
+    root: '.', framework: 'vite', packageManager: 'npm', buildCommand: 'npm run build', outputs: ['dist'],
+  });
+});
+
 test('what is no folder is rejected with a code', async () => {
   await assert.rejects(detect(join(folder, 'missing')), (error) => {
     assert(error instanceof DevopserError);

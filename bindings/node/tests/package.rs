@@ -72,7 +72,7 @@ fn the_package_passes_its_own_tests() {
         copy_files(&package.join(folder), &scratch.path().join(folder));
     }
     std::fs::copy(built(), scratch.path().join("devopser.node")).unwrap();
-    run(scratch.path(), "tests/detect.test.js", "# pass 4");
+    run(scratch.path(), "tests/detect.test.js", "# pass 5");
 }
 
 #[test]

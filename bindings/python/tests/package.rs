@@ -55,5 +55,5 @@ fn the_package_passes_its_own_tests() {
         .unwrap();
     let text = String::from_utf8_lossy(&run.stderr);
     assert!(run.status.success(), "{text}");
-    assert!(text.contains("Ran 4 tests"), "{text}");
+    assert!(text.contains("Ran 5 tests"), "{text}");
 }

@@ -31,6 +31,15 @@ class Detect(unittest.TestCase):
         self.assertRegex(files["dockerfile"], r"(?m)^FROM python:")
         self.assertIn("gunicorn", files["dockerfile"])
 
+    def test_the_pages_of_a_program_are_told_with_what_builds_them(self) -> None:
+        self.write("go.mod", "module example.test/pages\n\ngo 1.26\n")
+        self.write("main.go", "package main\n\n//go:embed dist\nvar pages embed.FS\n\nfunc main() {}\n")
+        self.write("package.json", '{"scripts": {"build": "vite build"}, "devDependencies": {"vite": "7"}}')
+        stack = devopser.detect(self.folder)
+        self.assertEqual(stack["runtime"], "go")
+        self.assertEqual(stack["pages"]["build_command"], "npm run build")
+        self.assertEqual(stack["pages"]["outputs"], ["dist"])
+
     def test_what_is_no_folder_is_an_error_that_names_it(self) -> None:
         with self.assertRaises(devopser.DevopserError) as caught:
             devopser.detect(self.folder / "missing")
