@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 
 use devopser_core::id::EnvName;
 use devopser_detect::{
-    GenerateOptions, check_dockerfile, detect_folder, dockerfile_policy, explain, generate,
-    stacks_table, summary,
+    GenerateOptions, check_dockerfile, database_names, detect_folder, dockerfile_policy, explain,
+    generate, stacks_table, summary,
 };
 use serde_json::Value;
 
@@ -375,11 +375,35 @@ fn no_server_is_made_where_a_file_will_do() {
     assert_eq!(made("go-file-or-server"), [""; 0]);
     assert_eq!(made("go-file-or-server-of-gorm-1"), [""; 0]);
     assert_eq!(made("laravel-database-of-its-settings"), ["mysql"]);
+    assert_eq!(made("java-embedded-beside-servers"), [""; 0]);
     let text = explain(&report_of("go-file-or-server"));
     assert!(
         text.contains("not sure: postgres or mysql or sqlite"),
         "{text}"
     );
+}
+
+#[test]
+fn a_redis_asks_for_no_password_where_the_app_has_none_to_give() {
+    for (name, asks) in [("redis-without-password", false), ("python-flask", true)] {
+        let generated = generate(&report_of(name), &GenerateOptions::default()).unwrap();
+        let mut databases = generated.databases.iter();
+        let redis = databases.find(|made| made.name == "redis").unwrap();
+        let command = redis.command.join(" ");
+        assert_eq!(command.contains("requirepass"), asks, "{command}");
+        assert_eq!(redis.app_env.contains_key("REDIS_PASSWORD"), asks);
+    }
+}
+
+#[test]
+fn an_app_is_told_of_its_databases_in_the_words_of_its_framework() {
+    let names = |name: &str| database_names(report_of(name).stack.as_ref().unwrap());
+    let laravel = names("laravel-database-of-its-settings");
+    assert_eq!(laravel["DB_CONNECTION"], "mysql");
+    assert_eq!(laravel["DB_DATABASE"], "${MYSQL_DATABASE}");
+    // Alternatives are told to nobody.
+    assert!(names("java-embedded-beside-servers").is_empty());
+    assert!(names("go-file-or-server").is_empty());
 }
 
 #[test]

@@ -130,15 +130,22 @@ fn docker_plan(source: &Path, spec: &DeploySpec, report: Report) -> Result<Plan>
     }
     plan.compose = generated.compose;
     plan.run_env = run_env;
-    plan.makes.extend(
-        databases.iter().map(|database| {
-            format!("a database {database:?} with a volume and a generated password")
-        }),
-    );
     plan.warnings.extend(file_chosen);
-    plan.without_password = without_password(&plan.report, &databases);
-    plan.databases = databases;
+    with_databases(&mut plan, databases);
     Ok(plan)
+}
+
+/// Says which databases are made beside the app.
+fn with_databases(plan: &mut Plan, databases: Vec<Database>) {
+    plan.without_password = without_password(&plan.report, &databases);
+    plan.makes.extend(databases.iter().map(|database| {
+        let password = match plan.without_password.contains(database) {
+            true => "no password, as the app hands none over",
+            false => "a generated password",
+        };
+        format!("a database {database:?} with a volume and {password}")
+    }));
+    plan.databases = databases;
 }
 
 /// The folder of the workspace that the app is a member of, as a build context.

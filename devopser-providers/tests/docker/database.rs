@@ -77,6 +77,24 @@ fn postgres_and_redis_are_ready_and_reached_by_the_app() {
 }
 
 #[test]
+fn a_redis_without_a_password_lets_in_whoever_gives_one_or_none() {
+    on_stage(|stage| async move {
+        let mut request = stage.prepare_request();
+        request.databases = vec![Database::Redis];
+        request.without_password = vec![Database::Redis];
+        let prepared = stage.deployer().prepare(&stage.ctx, request).await;
+        let env = prepared.unwrap().env;
+        let none = "redis-cli -h \"$REDIS_HOST\" set key without";
+        run_until(&stage, "none", "redis:8", none, &env, "OK").await;
+        let given = "redis-cli -u \"$REDIS_URL\" --no-auth-warning get key";
+        run_until(&stage, "given", "redis:8", given, &env, "without").await;
+        // It is still nobody else's.
+        let name = format!("{}-redis", stage.service.name);
+        assert_eq!(docker(&["port", &name]), "");
+    });
+}
+
+#[test]
 fn a_database_converges_keeps_its_data_and_is_not_published() {
     on_stage(|stage| async move {
         let wanted = [Database::Redis, Database::Postgres];

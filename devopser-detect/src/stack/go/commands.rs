@@ -54,9 +54,8 @@ pub(super) fn serving(scan: &Scan<'_>, package: &str) -> Option<(&'static str, E
         let Some(text) = scan.text(&path) else {
             continue;
         };
-        let is_of_another = text.starts_with("package main") && folder_of(&path) != package
-            || text.contains("\npackage main\n") && folder_of(&path) != package;
-        if is_of_another {
+        let is_main = text.starts_with("package main") || text.contains("\npackage main");
+        if is_main && folder_of(&path) != package {
             continue;
         }
         let (kind, found) = match (
