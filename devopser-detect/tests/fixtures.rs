@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 
 use devopser_core::id::EnvName;
 use devopser_detect::{
-    GenerateOptions, check_dockerfile, database_names, detect_folder, dockerfile_policy, explain,
-    generate, stacks_table, summary,
+    GenerateOptions, check_dockerfile, database_names, database_servers, detect_folder,
+    dockerfile_policy, explain, generate, stacks_table, summary,
 };
 use serde_json::Value;
 
@@ -397,7 +397,13 @@ fn a_redis_asks_for_no_password_where_the_app_has_none_to_give() {
 
 #[test]
 fn an_app_is_told_of_its_databases_in_the_words_of_its_framework() {
-    let names = |name: &str| database_names(report_of(name).stack.as_ref().unwrap());
+    let names = |name: &str| {
+        let stack = report_of(name).stack.unwrap();
+        let made = database_servers(&stack);
+        // What is not made is the caller's to name.
+        assert!(database_names(&stack, &[]).is_empty());
+        database_names(&stack, &made)
+    };
     let laravel = names("laravel-database-of-its-settings");
     assert_eq!(laravel["DB_CONNECTION"], "mysql");
     assert_eq!(laravel["DB_DATABASE"], "${MYSQL_DATABASE}");

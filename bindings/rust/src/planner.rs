@@ -102,7 +102,7 @@ fn docker_plan(source: &Path, spec: &DeploySpec, report: Report) -> Result<Plan>
     }
     let stack = recognised(&report)?;
     let databases = databases(spec, stack);
-    let file_chosen = chosen_file(stack, &databases);
+    let file_chosen = chosen_file(stack);
     let run_env = stack.run_env.clone();
     let options = GenerateOptions {
         name: spec.target.app.to_string(),
@@ -138,6 +138,7 @@ fn docker_plan(source: &Path, spec: &DeploySpec, report: Report) -> Result<Plan>
 /// Says which databases are made beside the app.
 fn with_databases(plan: &mut Plan, databases: Vec<Database>) {
     plan.without_password = without_password(&plan.report, &databases);
+    plan.database_env = own_names(&plan.report, &databases);
     plan.makes.extend(databases.iter().map(|database| {
         let password = match plan.without_password.contains(database) {
             true => "no password, as the app hands none over",
@@ -194,12 +195,8 @@ fn image_plan(
     Plan {
         app_port: spec.app_port.unwrap_or(DEFAULT_PORT),
         without_password: without_password(&report, &databases),
+        database_env: own_names(&report, &databases),
         databases,
-        database_env: report
-            .stack
-            .as_ref()
-            .map(database_names)
-            .unwrap_or_default(),
         container: ContainerOptions::default(),
         limits: None,
         companions: Vec::new(),
@@ -302,6 +299,12 @@ fn databases(spec: &DeploySpec, stack: &Detection) -> Vec<Database> {
         .collect()
 }
 
+/// How the app's framework calls what reaches the databases that are made; those of others are the caller's to name.
+fn own_names(report: &Report, made: &[Database]) -> BTreeMap<String, String> {
+    let stack = report.stack.as_ref();
+    stack.map_or_else(BTreeMap::new, |stack| database_names(stack, made))
+}
+
 /// The databases that the app hands no password to.
 fn without_password(report: &Report, made: &[Database]) -> Vec<Database> {
     let made = made.iter().copied();
@@ -313,7 +316,8 @@ fn without_password(report: &Report, made: &[Database]) -> Vec<Database> {
 }
 
 /// What a person should know of an app that may keep its data in a file or in a server.
-fn chosen_file(stack: &Detection, made: &[Database]) -> Option<String> {
+fn chosen_file(stack: &Detection) -> Option<String> {
+    let made = database_servers(stack);
     let found = &stack.databases.as_ref()?.value;
     let is_choice = found.contains(&Database::Sqlite);
     let servers = found

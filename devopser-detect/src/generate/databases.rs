@@ -231,13 +231,15 @@ fn open_redis() -> DatabaseService {
 }
 
 /// How the framework of an app calls what reaches its databases, beside the names that every app gets: texts in which `${NAME}` stands
-/// for one of those (`POSTGRES_HOST`, `MYSQL_PASSWORD`, `REDIS_PORT`, `MONGODB_URI` and so on). Nothing for databases that are only a guess.
+/// for one of those (`POSTGRES_HOST`, `MYSQL_PASSWORD`, `REDIS_PORT`, `MONGODB_URI` and so on). Only for the databases that are `made`,
+/// and nothing for those that are only a guess.
 #[must_use]
-pub fn database_names(stack: &Detection) -> BTreeMap<String, String> {
+pub fn database_names(stack: &Detection, made: &[Database]) -> BTreeMap<String, String> {
     let is_sure = |fact: &&Fact<Vec<Database>>| fact.confidence > crate::summary::GUESS;
     let found = stack.databases.as_ref().filter(is_sure);
     let mut names = BTreeMap::new();
-    for database in found.into_iter().flat_map(|fact| &fact.value) {
+    let found = found.into_iter().flat_map(|fact| &fact.value);
+    for database in found.filter(|database| made.contains(database)) {
         let (prefix, name) = match database {
             Database::Postgres => ("POSTGRES", "DB"),
             Database::Redis => ("REDIS", ""),
