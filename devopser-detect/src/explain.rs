@@ -93,6 +93,9 @@ fn chosen(out: &mut String, stack: &Detection, report: &Report) {
         Some(start) => said(out, "start", start, path),
         None => row(out, "start", stack.start_command.as_ref(), Clone::clone),
     }
+    let first = stack.release_command.as_ref();
+    let first = first.filter(|_| report.dockerfile.is_none());
+    row(out, "before start", first, Clone::clone);
     let sure = stack
         .port
         .as_ref()

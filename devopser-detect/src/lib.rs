@@ -18,6 +18,7 @@ mod dockerfile;
 mod explain;
 mod generate;
 mod rank;
+mod said;
 mod scan;
 mod services;
 mod stack;
@@ -45,6 +46,7 @@ pub use generate::{
     GenerateOptions, Generated, database_names, database_servers, generate, has_no_password,
     is_edited, is_single_page, stamped,
 };
+pub use said::{Commands, started_by, with_commands};
 pub use summary::{NotChosen, PagesAnswer, ServiceAnswer, Summary, summary};
 pub use tree::{FileRead, FileTree, FolderTree, Limits, Listing, ListingTree, MemoryTree, SubTree};
 pub use version::TABLE_DATE;
@@ -242,6 +244,7 @@ pub(crate) fn report_of(scan: &Scan<'_>) -> Report {
         stack::port::settle(scan, stack);
         stack::context::settle(scan, stack);
         stack::redis::settle(scan, stack);
+        stack::release::settle(scan, stack);
     }
     let own = scan.first(stack::dockerfile::NAMES);
     let file = own.and_then(|path| scan.dockerfile(path));

@@ -25,6 +25,9 @@ pub struct Summary {
     pub build_command: Option<String>,
     /// Starts.
     pub start_command: Option<String>,
+    /// Brings the tables of its database up to date, before each start; not with a Dockerfile of the repository's own.
+    #[serde(default)]
+    pub release_command: Option<String>,
     /// The port that it listens on.
     pub port: Option<u16>,
     /// The port that it is told through `PORT` where nothing names one.
@@ -140,6 +143,11 @@ pub fn summary(report: &Report) -> Summary {
             .dockerfile_start
             .clone()
             .or_else(|| value(&stack.start_command)),
+        release_command: report
+            .dockerfile
+            .is_none()
+            .then(|| value(&stack.release_command))
+            .flatten(),
         port: report
             .dockerfile_port
             .or_else(|| answer(&stack.port).map(|fact| fact.value)),
@@ -240,6 +248,7 @@ fn proofs(stack: &Detection) -> impl Iterator<Item = (&'static str, u8, &Vec<Evi
         proof("install_command", stack.install_command.as_ref()),
         proof("build_command", stack.build_command.as_ref()),
         proof("start_command", stack.start_command.as_ref()),
+        proof("release_command", stack.release_command.as_ref()),
         proof("output_dir", stack.output_dir.as_ref()),
         proof(port, stack.port.as_ref()),
         proof("databases", stack.databases.as_ref()),

@@ -501,3 +501,68 @@ fn names_that_would_break_the_build_are_refused() {
         assert!(error.to_string().contains(field), "{error}");
     }
 }
+
+#[test]
+fn what_migrates_runs_before_the_start_with_its_tools() {
+    for (name, start) in [
+        (
+            "node-migrates-with-drizzle",
+            "dotenv -- drizzle-kit migrate && exec node dist/server.js",
+        ),
+        (
+            "bun-builds-and-migrates",
+            "drizzle-kit migrate && exec bun run start",
+        ),
+        (
+            "python-migrates-with-alembic",
+            "alembic upgrade head && exec uvicorn",
+        ),
+        (
+            "python-migrates-with-flask",
+            "FLASK_APP=wsgi:app flask db upgrade && exec gunicorn",
+        ),
+        (
+            "elixir-phoenix-migrates",
+            "./bin/shop eval Shop.Release.migrate && exec ./bin/shop start",
+        ),
+    ] {
+        let text = dockerfile_of(name);
+        let last = text.lines().last().unwrap();
+        assert!(last.contains(start), "{last}");
+    }
+    // Its tools are for development only, so nothing is pruned; Bun's are not.
+    let text = dockerfile_of("node-migrates-with-drizzle");
+    assert!(!text.contains("npm prune"), "{text}");
+    let text = dockerfile_of("bun-builds-and-migrates");
+    assert!(text.contains("bun install --production"), "{text}");
+    let text = dockerfile_of("ruby-rails-without-tables");
+    assert!(!text.contains("db:prepare"), "{text}");
+}
+
+#[test]
+fn a_standalone_server_of_next_lies_beside_what_its_migrations_need() {
+    let text = dockerfile_of("node-migrates-standalone-next");
+    assert!(text.contains("cp -r public .next/standalone/"), "{text}");
+    assert!(
+        text.contains("COPY --from=build --chown=node:node /app ./"),
+        "{text}"
+    );
+    let start = "prisma migrate deploy && exec node .next/standalone/server.js";
+    assert!(text.lines().last().unwrap().contains(start), "{text}");
+}
+
+#[test]
+fn dependencies_get_what_they_need_of_the_system_where_they_need_it() {
+    let text = dockerfile_of("node-compiled-dependencies");
+    let (runtime, build) = text.split_once("AS base").unwrap();
+    assert!(runtime.contains(" libpq5 ") && !runtime.contains("g++"));
+    for package in [" g++ ", " make ", " python3 ", " libpq-dev ", " git "] {
+        assert!(build.contains(package), "{package} in {text}");
+    }
+    let text = dockerfile_of("python-needs-of-the-system");
+    let (build, last) = text.rsplit_once("FROM ").unwrap();
+    assert!(build.contains("libldap2-dev"), "{text}");
+    for package in ["gdal-bin", "libldap2 ", "tesseract-ocr"] {
+        assert!(last.contains(package), "{package} in {text}");
+    }
+}

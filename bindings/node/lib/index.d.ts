@@ -14,6 +14,8 @@ export interface Stack {
   installCommand: string | null;
   buildCommand: string | null;
   startCommand: string | null;
+  /** Brings the tables of its database up to date, before each start. */
+  releaseCommand: string | null;
   port: number | null;
   /** Handed over as `PORT` where nothing names a port. */
   assumedPort: number | null;

@@ -13,13 +13,17 @@ beforeEach(async () => {
 });
 afterEach(() => rm(folder, { recursive: true }));
 
-const express = { dependencies: { express: '^5.0.0' }, scripts: { start: 'node server.js' } };
+const express = {
+  dependencies: { express: '^5.0.0', knex: '^3.0.0' },
+  scripts: { start: 'node server.js', migrate: 'knex migrate:latest' },
+};
 
 test('an Express app is told with its evidence', async () => {
   await writeFile(join(folder, 'package.json'), JSON.stringify(express));
   const stack = await detect(folder);
   assert.equal(stack.framework, 'express');
   assert.equal(stack.packageManager, 'npm');
+  assert.equal(stack.releaseCommand, 'knex migrate:latest');
   assert.equal(stack.evidence.framework[0].path, 'package.json');
   assert.match(await explain(pathToFileURL(folder)), /express/);
   const files = await generate(folder);

@@ -42,6 +42,7 @@ class Stack(_Further):
     install_command: str | None
     build_command: str | None
     start_command: str | None
+    release_command: str | None
     port: int | None
     assumed_port: int | None
     databases: list[str] | None

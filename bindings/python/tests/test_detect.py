@@ -21,8 +21,10 @@ class Detect(unittest.TestCase):
     def test_a_flask_app_is_told_with_its_evidence(self) -> None:
         self.write("requirements.txt", "flask==3.1.0\ngunicorn\n")
         self.write("app.py", "from flask import Flask\napp = Flask(__name__)\n")
+        self.write("Procfile", "release: flask db upgrade\n")
         stack = devopser.detect(self.folder)
         self.assertEqual((stack["runtime"], stack["framework"]), ("python", "flask"))
+        self.assertEqual(stack["release_command"], "flask db upgrade")
         proofs = {proof["path"] for proof in stack["evidence"]["framework"]}
         self.assertLessEqual(proofs, {"app.py", "requirements.txt"})
         self.assertTrue(proofs)

@@ -16,8 +16,8 @@ use devopser_core::model::source::Source;
 use devopser_core::provider::Planner;
 use devopser_core::{Error, Result};
 use devopser_detect::{
-    FOLDER_COMPOSE, GenerateOptions, database_names, database_servers, detect_folder_at, generate,
-    has_no_password, is_single_page, split_command,
+    Commands, FOLDER_COMPOSE, GenerateOptions, database_names, database_servers, detect_folder_at,
+    generate, has_no_password, is_single_page, split_command, started_by, with_commands,
 };
 
 use crate::deployment_files;
@@ -36,7 +36,7 @@ impl Planner for StackPlanner {
             return Ok(image_plan(
                 spec,
                 Report::default(),
-                format!("FROM {reference}\n"),
+                started_by(&format!("FROM {reference}\n"), &commands(spec)),
                 String::new(),
                 true,
             ));
@@ -45,7 +45,7 @@ impl Planner for StackPlanner {
         refuse_twice(spec)?;
         let root = spec.root.as_deref().unwrap_or_default();
         let mut report = detect_folder_at(source, root)?;
-        apply_overrides(&mut report, spec);
+        apply_overrides(&mut report, spec)?;
         if spec.provider.as_str() == "local" {
             local_plan(spec, report)
         } else {
@@ -55,27 +55,38 @@ impl Planner for StackPlanner {
 }
 
 /// What the caller says wins over what was found.
-fn apply_overrides(report: &mut Report, spec: &DeploySpec) {
-    let Some(stack) = &mut report.stack else {
-        return;
-    };
-    if let Some(command) = &spec.start_command {
-        stack.start_command = Some(said(command.clone()));
+fn apply_overrides(report: &mut Report, spec: &DeploySpec) -> Result<()> {
+    with_commands(report, &commands(spec))?;
+    if let (Some(stack), Some(port)) = (&mut report.stack, spec.app_port) {
+        stack.port = Some(devopser_core::model::report::Fact {
+            value: port,
+            confidence: 100,
+            evidence: Vec::new(),
+        });
     }
-    if let Some(command) = &spec.build_command {
-        stack.build_command = Some(said(command.clone()));
-    }
-    if let Some(port) = spec.app_port {
-        stack.port = Some(said(port));
+    Ok(())
+}
+
+fn commands(spec: &DeploySpec) -> Commands<'_> {
+    Commands {
+        build: spec.build_command.as_deref(),
+        start: spec.start_command.as_deref(),
+        release: spec.release_command.as_deref(),
     }
 }
 
-fn said<T>(value: T) -> devopser_core::model::report::Fact<T> {
-    devopser_core::model::report::Fact {
-        value,
-        confidence: 100,
-        evidence: Vec::new(),
-    }
+/// Refuses commands where a file of the source says what they say.
+fn refuse_commands(given: &[(&str, &Option<String>)], file: &str, option: &str) -> Result<()> {
+    let named = given
+        .iter()
+        .find(|(_, command)| command.as_ref().is_some_and(|text| !text.is_empty()));
+    named.map_or(Ok(()), |(field, _)| {
+        Err(
+            Error::invalid(field, format!("{file} of the source says it")).with_remedy(format!(
+                "Leave the command out, or leave the file aside: {option}."
+            )),
+        )
+    })
 }
 
 fn docker_plan(source: &Path, spec: &DeploySpec, report: Report) -> Result<Plan> {
@@ -256,6 +267,7 @@ fn local_plan(spec: &DeploySpec, report: Report) -> Result<Plan> {
                 install,
                 build,
                 start,
+                release: release(&stack, &mut warnings),
             }
         }
     };
@@ -273,6 +285,18 @@ fn local_plan(spec: &DeploySpec, report: Report) -> Result<Plan> {
         warnings,
         build,
         report,
+    })
+}
+
+/// The release command, if it can be run here: no shell is used on this machine.
+fn release(stack: &Detection, warnings: &mut Vec<String>) -> Option<Vec<String>> {
+    command(stack.release_command.as_ref()).unwrap_or_else(|_| {
+        let found = stack.release_command.as_ref();
+        let found = found.map_or("", |fact| fact.value.as_str());
+        warnings.push(format!(
+            "Before the start \"{found}\" should run, which needs a shell; run it yourself, or name a plain command: --release-command."
+        ));
+        None
     })
 }
 

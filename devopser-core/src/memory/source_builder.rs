@@ -71,11 +71,13 @@ fn outcome(request: &SourceBuildRequest, digest: &Digest) -> Result<(Artifact, C
             install,
             build,
             start,
+            release,
         } => {
             let artifact = Artifact::Process(ProcessArtifact {
                 folder,
                 digest,
                 command: start.clone(),
+                release: release.clone(),
             });
             Ok((artifact, steps(install, build)))
         }

@@ -50,6 +50,9 @@ pub struct ProcessArtifact {
     pub digest: Digest,
     /// The program and its arguments; `$PORT` in an argument is replaced by the port.
     pub command: Vec<String>,
+    /// What runs to its end before each start, in the same environment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release: Option<Vec<String>>,
 }
 
 impl Artifact {

@@ -61,6 +61,9 @@ pub struct DeploySpec {
     /// The build command, where detection is wrong.
     #[serde(default)]
     pub build_command: Option<String>,
+    /// What brings the database's tables up to date before each start, where detection is wrong; empty: nothing does.
+    #[serde(default)]
+    pub release_command: Option<String>,
     /// The most it may use.
     #[serde(default)]
     pub limits: Limits,
@@ -107,6 +110,7 @@ impl DeploySpec {
             app_port: None,
             start_command: None,
             build_command: None,
+            release_command: None,
             limits: Limits::default(),
             health: HealthCheck::default(),
             own_dockerfile: true,
@@ -144,6 +148,9 @@ pub enum BuildPlan {
         build: Option<Vec<String>>,
         /// The command that starts the app.
         start: Vec<String>,
+        /// The command that runs to its end before each start.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        release: Option<Vec<String>>,
     },
     /// Files are served as they are, after an optional build.
     Static {

@@ -177,6 +177,9 @@ pub struct Detection {
     pub build_command: Option<Fact<String>>,
     /// The command that starts the app.
     pub start_command: Option<Fact<String>>,
+    /// The command that brings the tables of its database up to date: it runs before each start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release_command: Option<Fact<String>>,
     /// The port that the app listens on where `PORT` is not obeyed or not set.
     pub port: Option<Fact<u16>>,
     /// Databases and caches that it needs.

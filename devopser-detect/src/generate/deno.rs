@@ -1,10 +1,10 @@
-//! Deno and Bun images.
+//! Deno images.
 
 use devopser_core::Result;
 use devopser_core::model::report::Detection;
 
 use super::lines::{Lines, exec, tag};
-use super::{Plan, hint, no_start, node, site, value};
+use super::{Plan, hint, no_start, site, value};
 
 /// A server on Deno (<https://docs.deno.com/runtime/reference/docker/>).
 pub(crate) fn deno(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines<'_>) -> Result<()> {
@@ -58,65 +58,4 @@ pub(crate) fn lume(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines<'_>) {
     lines.run("", build);
     let output = value(stack.output_dir.as_ref()).unwrap_or("_site");
     site::serve(stack, plan, lines, &format!("/app/{output}"), Some("build"));
-}
-
-/// A server on Bun (<https://bun.com/guides/ecosystem/docker>).
-pub(crate) fn bun(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines<'_>) -> Result<()> {
-    let start = value(stack.start_command.as_ref()).ok_or_else(|| {
-        no_start(
-            stack,
-            "add a \"start\" script to package.json, or an index.ts",
-        )
-    })?;
-    let version =
-        value(stack.version.as_ref()).unwrap_or_else(|| crate::version::default_line("bun"));
-    let image = plan.image(&format!("oven/bun:{}", tag(version)));
-    lines.stage(&image, Some("build"));
-    lines.add("WORKDIR /app");
-    let files = hint(stack, "files").unwrap_or_default();
-    if !files.is_empty() {
-        let whole = hint(stack, "install-needs-source").is_some();
-        lines.add(if whole {
-            "COPY . .".to_owned()
-        } else {
-            format!("COPY {files} ./")
-        });
-        let command = value(stack.install_command.as_ref())
-            .filter(|command| command.starts_with("bun "))
-            .unwrap_or("bun install");
-        lines.run(&plan.cache("bun", "/root/.bun/install/cache"), command);
-    }
-    lines.add("COPY . .");
-    node::before_member(stack, lines);
-    if let Some(build) = hint(stack, "builds-above") {
-        lines.run("", &format!("cd /app && {build}"));
-    } else if let Some(build) = value(stack.build_command.as_ref()) {
-        lines.run("", &build.replacen("npm run ", "bun run ", 1));
-    }
-    lines.stage(&image, None);
-    let port = plan.port.to_string();
-    let mut env = vec![("NODE_ENV", "production"), ("PORT", port.as_str())];
-    env.extend(
-        stack
-            .run_env
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str())),
-    );
-    let folder = node::folder(stack);
-    let path = node::programs(stack);
-    env.push(("PATH", &path));
-    lines
-        .env(env)
-        .add(format!("WORKDIR {folder}"))
-        .add("COPY --from=build --chown=bun:bun /app /app")
-        .add("USER bun")
-        .add(format!("EXPOSE {port}"));
-    let script = format!(
-        "fetch('http://127.0.0.1:'+process.env.PORT+'{}',{{redirect:'manual'}}).then(r=>process.exit(r.status<500?0:1),()=>process.exit(1))",
-        plan.health_path()
-    );
-    lines.health(&["bun", "-e", &script]);
-    lines.add("ENTRYPOINT []");
-    lines.command(&exec(start));
-    Ok(())
 }

@@ -22,6 +22,8 @@ pub(crate) struct Lines<'o> {
     has_args: bool,
     /// The first name that is both handed over and set by the file.
     clash: Option<Error>,
+    /// What the caller starts in the place of any other command.
+    start: Option<Vec<String>>,
 }
 
 impl<'o> Lines<'o> {
@@ -35,7 +37,13 @@ impl<'o> Lines<'o> {
             set: BTreeSet::new(),
             has_args: false,
             clash: None,
+            start: None,
         }
+    }
+
+    /// Starts this whatever command is added.
+    pub(crate) fn started_by(&mut self, words: Vec<String>) {
+        self.start = Some(words);
     }
 
     pub(crate) fn add(&mut self, line: impl Into<String>) -> &mut Self {
@@ -166,7 +174,8 @@ impl<'o> Lines<'o> {
 
     /// `CMD` in exec form.
     pub(crate) fn command(&mut self, words: &[String]) -> &mut Self {
-        self.add(format!("CMD {}", json(words)))
+        let words = json(self.start.as_deref().unwrap_or(words));
+        self.add(format!("CMD {words}"))
     }
 
     /// `HEALTHCHECK` in exec form.

@@ -3,8 +3,8 @@
 use devopser_core::Result;
 use devopser_core::model::report::Detection;
 
-use super::lines::{Lines, exec, exec_after, json, tag};
-use super::{Plan, hint, no_start, site, value};
+use super::lines::{Lines, exec, exec_after, tag};
+use super::{Plan, hint, no_start, release, site, value};
 
 /// A site that Node.js builds and nginx serves.
 pub(crate) fn site(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines<'_>) {
@@ -104,31 +104,23 @@ pub(crate) fn server(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines<'_>) 
             "add a \"start\" script to package.json, or a Procfile with a web process",
         )
     })?;
-    let builds = stack.build_command.is_some();
-    let standalone = hint(stack, "standalone").is_some();
     base(stack, plan, lines);
     lines.stage("base", Some("build"));
-    install(stack, plan, lines, "", !builds && !keeps_dev(stack));
-    lines.add("COPY . .");
-    before_member(stack, lines);
-    prisma(stack, lines);
-    if builds {
-        build(stack, "/app", lines);
-        if standalone {
-            lines.add("RUN mkdir -p public");
-        }
-        if !standalone && !keeps_dev(stack) {
-            prune(stack, lines);
-        }
-    }
-    lines.stage(
-        if needs_manager(stack, start) {
-            "base"
-        } else {
-            "runtime"
-        },
-        None,
-    );
+    let standalone = Standalone::of(stack, plan);
+    sources(stack, plan, standalone.is_none(), lines);
+    match standalone {
+        Some(Standalone::Alone) => lines.add("RUN mkdir -p public"),
+        // https://nextjs.org/docs/app/api-reference/config/next-config-js/output
+        Some(Standalone::Within) => lines.add(format!(
+            "RUN mkdir -p public && cp -r public .next/standalone/{0} && cp -r .next/static .next/standalone/{0}.next/",
+            below(stack)
+        )),
+        None => lines,
+    };
+    let first = release(stack, plan).unwrap_or_default();
+    let managed =
+        needs_manager(stack, hint(stack, "start").unwrap_or(start)) || needs_manager(stack, first);
+    lines.stage(if managed { "base" } else { "runtime" }, None);
     let mut env = vec![("NODE_ENV", "production")];
     let port = plan.port.to_string();
     env.push(("PORT", &port));
@@ -147,8 +139,52 @@ pub(crate) fn server(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines<'_>) 
         .add("USER node")
         .add(format!("EXPOSE {}", plan.port));
     health(plan, lines);
-    command(stack, plan, start, lines);
+    let line = match standalone {
+        Some(Standalone::Alone) => "node server.js".to_owned(),
+        Some(Standalone::Within) => format!("node .next/standalone/{}server.js", below(stack)),
+        None => hint(stack, "start").unwrap_or(start).to_owned(),
+    };
+    command(stack, plan, &line, lines);
     Ok(())
+}
+
+/// What Next.js makes of an app when it is told to leave out all that its server does not need.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Standalone {
+    /// Nothing else goes into the image.
+    Alone,
+    /// It lies in the build's folder, beside what the release command needs.
+    Within,
+}
+
+impl Standalone {
+    fn of(stack: &Detection, plan: &Plan<'_>) -> Option<Self> {
+        hint(stack, "standalone")?;
+        Some(match release(stack, plan) {
+            Some(_) => Self::Within,
+            None => Self::Alone,
+        })
+    }
+}
+
+/// The app's folder below the workspace's, with a trailing `/`; empty for the workspace itself.
+fn below(stack: &Detection) -> String {
+    hint(stack, "folder").map_or_else(String::new, |folder| format!("{folder}/"))
+}
+
+/// Dependencies, sources and what the build makes of them; `prunes` where what remains is what runs.
+pub(super) fn sources(stack: &Detection, plan: &Plan<'_>, prunes: bool, lines: &mut Lines<'_>) {
+    let builds = stack.build_command.is_some();
+    install(stack, plan, lines, "", !builds && !keeps_dev(stack));
+    lines.add("COPY . .");
+    before_member(stack, lines);
+    prisma(stack, lines);
+    if builds {
+        build(stack, "/app", lines);
+        if prunes && !keeps_dev(stack) {
+            prune(stack, lines);
+        }
+    }
 }
 
 /// The stages that the others stand on: the runtime, and with it the package manager.
@@ -160,17 +196,9 @@ fn base(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines<'_>) {
         Some("runtime"),
     );
     lines.add("WORKDIR /app");
-    if hint(stack, "prisma").is_some() {
-        // https://www.prisma.io/docs/orm/reference/system-requirements
-        lines.apt(&["ca-certificates", "openssl"]);
-    }
+    system(stack, lines);
     lines.stage("runtime", Some("base"));
-    let system: Vec<&str> = hint(stack, "system")
-        .unwrap_or_default()
-        .split(' ')
-        .filter_map(|package| package.strip_prefix("build:"))
-        .collect();
-    lines.apt(&system);
+    build_system(stack, lines);
     match (manager(stack), hint(stack, "packageManager")) {
         ("pnpm", Some(pinned)) => lines.add(format!("RUN npm install --global {}", plain(pinned))),
         ("pnpm", None) => lines.add(format!(
@@ -195,6 +223,21 @@ fn base(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines<'_>) {
     };
 }
 
+/// What dependencies need of the system where they run.
+pub(super) fn system(stack: &Detection, lines: &mut Lines<'_>) {
+    let mut packages = super::system(stack, "run:");
+    if hint(stack, "prisma").is_some() {
+        // https://www.prisma.io/docs/orm/reference/system-requirements
+        packages.extend(["ca-certificates", "openssl"]);
+    }
+    lines.apt(&packages);
+}
+
+/// What dependencies need of the system where they are built.
+pub(super) fn build_system(stack: &Detection, lines: &mut Lines<'_>) {
+    lines.apt(&super::system(stack, "build:"));
+}
+
 /// `pnpm@9.1.0` without the hash that may follow.
 fn plain(pinned: &str) -> String {
     pinned
@@ -206,8 +249,16 @@ fn plain(pinned: &str) -> String {
         .collect()
 }
 
+/// What installs and runs scripts: Bun does both for itself.
 fn manager(stack: &Detection) -> &str {
-    value(stack.package_manager.as_ref()).unwrap_or("npm")
+    match on_bun(stack) {
+        true => "bun",
+        false => value(stack.package_manager.as_ref()).unwrap_or("npm"),
+    }
+}
+
+fn on_bun(stack: &Detection) -> bool {
+    value(stack.runtime.as_ref()) == Some("bun")
 }
 
 /// The layer of the dependencies: rebuilt when the manifests change, not with every source file.
@@ -221,10 +272,10 @@ fn install(
     production: bool,
 ) {
     // A server without a package.json depends on nothing.
-    if stack.package_manager.is_none() {
+    let files = hint(stack, "files").unwrap_or_default();
+    if stack.package_manager.is_none() || files.is_empty() {
         return;
     }
-    let files = hint(stack, "files").unwrap_or("package.json");
     if hint(stack, "install-needs-source").is_some() {
         lines.add(format!(
             "COPY {} .",
@@ -238,14 +289,23 @@ fn install(
             lines.add(format!("COPY {prefix}{folder} ./{folder}"));
         }
     }
-    let base = value(stack.install_command.as_ref()).unwrap_or("npm install");
+    let base = value(stack.install_command.as_ref())
+        .filter(|command| !on_bun(stack) || command.starts_with("bun "))
+        .unwrap_or(if on_bun(stack) {
+            "bun install"
+        } else {
+            "npm install"
+        });
     let (cache, command) = match (manager(stack), production) {
         ("pnpm", true) => ("/root/.local/share/pnpm/store", format!("{base} --prod")),
         ("pnpm", false) => ("/root/.local/share/pnpm/store", base.to_owned()),
-        ("yarn", true) if !base.contains("immutable") => (
-            "/usr/local/share/.cache/yarn",
-            format!("{base} --production"),
-        ),
+        ("yarn", _) if !base.contains("immutable") => {
+            let only = if production { " --production" } else { "" };
+            (
+                "/usr/local/share/.cache/yarn",
+                format!("{base}{only}{}", any_engine(stack)),
+            )
+        }
         ("yarn", _) => ("/usr/local/share/.cache/yarn", base.to_owned()),
         ("bun", true) => ("/root/.bun/install/cache", format!("{base} --production")),
         ("bun", false) => ("/root/.bun/install/cache", base.to_owned()),
@@ -268,7 +328,8 @@ fn prisma(stack: &Detection, lines: &mut Lines<'_>) {
     let generated =
         value(stack.build_command.as_ref()).is_some_and(|build| build.contains("prisma"));
     if hint(stack, "prisma").is_some() && !generated {
-        lines.run("", "npx prisma generate");
+        let call = if on_bun(stack) { "bunx" } else { "npx" };
+        lines.run("", &format!("{call} prisma generate"));
     }
 }
 
@@ -284,13 +345,23 @@ fn build(stack: &Detection, top: &str, lines: &mut Lines<'_>) {
     if let Some(command) = hint(stack, "builds-above") {
         lines.run("", &format!("cd {top} && {command}"));
     } else if let Some(command) = value(stack.build_command.as_ref()) {
-        lines.run("", command);
+        let own = on_bun(stack).then(|| command.replacen("npm run ", "bun run ", 1));
+        lines.run("", own.as_deref().unwrap_or(command));
     }
 }
 
 /// Whether the start command needs what only `devDependencies` give.
 fn keeps_dev(stack: &Detection) -> bool {
     hint(stack, "keep-dev").is_some() || hint(stack, "workspaces").is_some()
+}
+
+/// Yarn 1 alone refuses dependencies for what they say of Node.js (<https://classic.yarnpkg.com/en/docs/cli/install#toc-yarn-install-ignore-engines>);
+/// where the repository names no version, ours need not be theirs.
+fn any_engine(stack: &Detection) -> &'static str {
+    match stack.version {
+        Some(_) => "",
+        None => " --ignore-engines",
+    }
 }
 
 /// Leaves the dependencies of production only.
@@ -306,7 +377,10 @@ fn prune(stack: &Detection, lines: &mut Lines<'_>) {
         {
             lines.run(
                 "",
-                "yarn install --production --ignore-scripts --prefer-offline --frozen-lockfile",
+                &format!(
+                    "yarn install --production --ignore-scripts --prefer-offline --frozen-lockfile{}",
+                    any_engine(stack)
+                ),
             )
         }
         "yarn" => lines,
@@ -318,10 +392,10 @@ fn prune(stack: &Detection, lines: &mut Lines<'_>) {
     };
 }
 
-fn copy(stack: &Detection, standalone: bool, lines: &mut Lines<'_>) {
+fn copy(stack: &Detection, standalone: Option<Standalone>, lines: &mut Lines<'_>) {
     let from = folder(stack);
-    let to = hint(stack, "folder").map_or_else(String::new, |folder| format!("{folder}/"));
-    if standalone {
+    let to = below(stack);
+    if standalone == Some(Standalone::Alone) {
         // https://nextjs.org/docs/app/api-reference/config/next-config-js/output; a member's folder is kept below it.
         lines
             .add(format!(
@@ -336,7 +410,7 @@ fn copy(stack: &Detection, standalone: bool, lines: &mut Lines<'_>) {
     } else {
         lines.add("COPY --from=build --chown=node:node /app ./");
     }
-    if hint(stack, "folder").is_some() {
+    if !to.is_empty() {
         lines.add(format!("WORKDIR {from}"));
     }
 }
@@ -349,23 +423,18 @@ fn health(plan: &Plan<'_>, lines: &mut Lines<'_>) {
     lines.health(&["node", "-e", &script]);
 }
 
-/// Whether the start command calls a package manager that the runtime image lacks.
-fn needs_manager(stack: &Detection, start: &str) -> bool {
-    let line = hint(stack, "start").unwrap_or(start);
+/// Whether a command calls a package manager that the runtime image lacks.
+fn needs_manager(stack: &Detection, line: &str) -> bool {
     line.split(|char: char| !(char.is_ascii_alphanumeric() || char == '-'))
         .any(|word| word == manager(stack))
         && manager(stack) != "npm"
 }
 
 /// The program itself, not a package manager around it, so that signals reach it.
-fn command(stack: &Detection, plan: &Plan<'_>, start: &str, lines: &mut Lines<'_>) {
-    let line = match hint(stack, "standalone") {
-        Some(_) => "node server.js",
-        None => hint(stack, "start").unwrap_or(start),
-    };
-    let words = match hint(stack, "release").filter(|_| plan.options.migrate) {
-        Some(release) => exec_after(release, line),
+pub(super) fn command(stack: &Detection, plan: &Plan<'_>, line: &str, lines: &mut Lines<'_>) {
+    let words = match release(stack, plan) {
+        Some(first) => exec_after(first, line),
         None => exec(line),
     };
-    lines.add(format!("CMD {}", json(&words)));
+    lines.command(&words);
 }

@@ -3,8 +3,8 @@
 use devopser_core::Result;
 use devopser_core::model::report::Detection;
 
-use super::lines::{Lines, exec, tag};
-use super::{Plan, hint, no_start, site, value};
+use super::lines::{Lines, exec, exec_after, tag};
+use super::{Plan, hint, no_start, release, site, value};
 
 /// A site generator that is a program of its own, and nginx.
 pub(crate) fn site_generator(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines<'_>) {
@@ -147,5 +147,7 @@ pub(crate) fn elixir(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines<'_>) 
         .add("USER app")
         .add(format!("EXPOSE {port}"));
     lines.bash_health(&plan.health_path());
-    lines.command(&exec(&format!("./bin/{name} start")));
+    let start = format!("./bin/{name} start");
+    let first = release(stack, plan);
+    lines.command(&first.map_or_else(|| exec(&start), |first| exec_after(first, &start)));
 }

@@ -3,7 +3,7 @@
 use devopser_core::model::report::Detection;
 
 use super::lines::{Lines, exec, exec_after, tag};
-use super::{Plan, hint, node, value};
+use super::{Plan, hint, node, release, value};
 
 /// Extensions that the official image has compiled in.
 const BUILT_IN: &[&str] = &[
@@ -126,12 +126,8 @@ pub(crate) fn server(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines<'_>) 
     health(plan, lines);
     lines.add("ENTRYPOINT []");
     let start = ". /etc/apache2/envvars && exec apache2 -DFOREGROUND";
-    let words = match value(stack.framework.as_ref()) {
-        // https://laravel.com/docs/deployment#optimization
-        Some("laravel") if plan.options.migrate => exec_after("php artisan migrate --force", start),
-        _ => exec(start),
-    };
-    lines.command(&words);
+    let first = release(stack, plan);
+    lines.command(&first.map_or_else(|| exec(start), |first| exec_after(first, start)));
 }
 
 fn copy(stack: &Detection, lines: &mut Lines<'_>) {

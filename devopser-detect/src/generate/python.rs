@@ -6,7 +6,7 @@ use devopser_core::Result;
 use devopser_core::model::report::Detection;
 
 use super::lines::{Lines, exec, exec_after, tag};
-use super::{Plan, databases, hint, no_start, node, system, value};
+use super::{Plan, databases, hint, no_start, node, release, system, value};
 
 /// A server.
 pub(crate) fn server(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines<'_>) -> Result<()> {
@@ -81,7 +81,7 @@ fn health(plan: &Plan<'_>, lines: &mut Lines<'_>) {
 fn words(stack: &Detection, plan: &Plan<'_>, start: &str) -> Vec<String> {
     let first: Vec<String> = [
         collect_again(stack),
-        release(stack).filter(|_| plan.options.migrate),
+        release(stack, plan).map(str::to_owned),
     ]
     .into_iter()
     .flatten()
@@ -157,18 +157,6 @@ fn own_env<'p>(stack: &Detection, port: &'p str) -> Vec<(&'static str, &'p str)>
         Some("flask") => vec![("FLASK_RUN_HOST", "0.0.0.0"), ("FLASK_RUN_PORT", port)],
         _ => Vec::new(),
     }
-}
-
-/// What runs before each start: the `release` process, or Django's migrations.
-fn release(stack: &Detection) -> Option<String> {
-    if let Some(release) = hint(stack, "release") {
-        return Some(release.to_owned());
-    }
-    if hint(stack, "no-migrations").is_some() {
-        return None;
-    }
-    let manage = hint(stack, "entry").filter(|entry| entry.ends_with("manage.py"))?;
-    hint(stack, "django").map(|_| format!("python {manage} migrate --noinput"))
 }
 
 fn install(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines<'_>) {

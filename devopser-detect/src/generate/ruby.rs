@@ -4,7 +4,7 @@ use devopser_core::Result;
 use devopser_core::model::report::Detection;
 
 use super::lines::{Lines, exec, exec_after, tag};
-use super::{Plan, hint, no_start, site, system, value};
+use super::{Plan, hint, no_start, release, site, system, value};
 
 /// A server.
 pub(crate) fn server(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines<'_>) -> Result<()> {
@@ -47,9 +47,7 @@ pub(crate) fn server(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines<'_>) 
         plan.health_path()
     );
     lines.health(&["ruby", "-e", &script]);
-    let first = hint(stack, "release")
-        .or(rails.then_some("bundle exec rails db:prepare"))
-        .filter(|_| plan.options.migrate);
+    let first = release(stack, plan);
     lines.command(&first.map_or_else(|| exec(start), |first| exec_after(first, start)));
     Ok(())
 }

@@ -26,7 +26,7 @@ pub(crate) struct Package {
 }
 
 impl Package {
-    fn new(value: Rc<Value>) -> Self {
+    pub(crate) fn new(value: Rc<Value>) -> Self {
         let text = |key: &str| value.get(key).and_then(Value::as_str).map(str::to_owned);
         let mut dependencies = texts(value.get("dependencies"));
         dependencies.extend(texts(value.get("optionalDependencies")));

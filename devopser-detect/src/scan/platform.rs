@@ -67,6 +67,36 @@ pub(crate) fn start(scan: &Scan<'_>) -> Option<Fact<String>> {
     })
 }
 
+/// What the platform runs before it starts a new release.
+pub(crate) fn release(scan: &Scan<'_>) -> Option<Fact<String>> {
+    const RELEASES: &[(&str, &str)] = &[
+        ("fly.toml", "/deploy/release_command"), // https://fly.io/docs/reference/configuration/#run-one-off-commands-before-releasing-a-deployment
+        ("railway.json", "/deploy/preDeployCommand"), // https://docs.railway.com/reference/config-as-code
+        ("railway.toml", "/deploy/preDeployCommand"),
+        ("heroku.yml", "/release/command"), // https://devcenter.heroku.com/articles/build-docker-images-heroku-yml#release-configuring-release-phase
+    ];
+    let named = RELEASES.iter().find_map(|(path, pointer)| {
+        let value = read(scan, path)?;
+        let commands: Vec<&str> = match value.pointer(pointer)? {
+            Value::Array(all) => all.iter().filter_map(Value::as_str).collect(),
+            other => other.as_str().into_iter().collect(),
+        };
+        Some((*path, commands.join(" && ")))
+    });
+    let (path, command) = named.or_else(|| {
+        let path = "render.yaml";
+        Some((path, in_service(scan, path, "preDeployCommand")?))
+    })?;
+    let command = command.trim();
+    (!command.is_empty() && !command.contains('\n')).then(|| {
+        Fact::new(
+            command.to_owned(),
+            93,
+            scan.evidence(path, command, "what its platform runs before each release"),
+        )
+    })
+}
+
 /// The port that the platform's file says the app listens on.
 pub(crate) fn port(scan: &Scan<'_>) -> Option<Fact<u16>> {
     let fly = read(scan, "fly.toml").and_then(|value| {

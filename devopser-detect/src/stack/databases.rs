@@ -435,7 +435,7 @@ pub(crate) fn of_python(scan: &Scan<'_>, requirements: &Requirements) -> Fact<Ve
         let found = found.flat_map(|name| scan.named(name, 2));
         files = found.map(str::to_owned).collect();
     }
-    let mut has_sqlite = false;
+    let mut has_sqlite = requirements.has("aiosqlite");
     for path in files.iter().take(6) {
         // Settings that offer SQLite as well need a server only where its driver is there.
         let offers = scan

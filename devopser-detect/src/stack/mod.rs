@@ -15,6 +15,7 @@ pub(crate) mod php;
 pub(crate) mod port;
 pub(crate) mod python;
 pub(crate) mod redis;
+pub(crate) mod release;
 pub(crate) mod ruby;
 pub(crate) mod rust;
 pub(crate) mod sitegen;

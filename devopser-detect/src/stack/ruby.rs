@@ -309,9 +309,6 @@ fn listens_on(
 }
 
 fn rails(scan: &Scan<'_>, id: Option<&str>, gemfile: Option<&Gemfile>, into: &mut Detection) {
-    if let Some(release) = procfile::process(scan, "release") {
-        into.hints.insert("release".to_owned(), release.value);
-    }
     if id == Some("rails") {
         into.hints.insert("rails".to_owned(), "true".to_owned());
         let assets = ["app/assets", "app/javascript"]

@@ -51,10 +51,11 @@ impl Build {
 
     fn artifact(&self, plan: &BuildPlan) -> Result<Artifact> {
         match plan {
-            BuildPlan::Process { start, .. } => Ok(Artifact::Process(ProcessArtifact {
+            BuildPlan::Process { start, release, .. } => Ok(Artifact::Process(ProcessArtifact {
                 folder: self.folder.clone(),
                 digest: self.digest.clone(),
                 command: start.clone(),
+                release: release.clone(),
             })),
             BuildPlan::Static {
                 output_dir,

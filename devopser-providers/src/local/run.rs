@@ -35,7 +35,7 @@ pub(super) async fn run(
 ) -> Result<()> {
     ctx.check_cancelled()?;
     let command = start.command.join(" ");
-    let mark = start.mark.to_owned();
+    let (mark, failure) = (start.mark.to_owned(), start.failure);
     ctx.progress.log(&format!("$ {command}"));
     let mut child = start.spawn(config, || Ok((Stdio::piped(), Stdio::piped())))?;
     let leader = child
@@ -54,7 +54,7 @@ pub(super) async fn run(
     while let Ok(Some(line)) = tokio::time::timeout(LAST_LINES_TIME, lines.recv()).await {
         output.add(ctx, line);
     }
-    outcome(ended, &command, timeout, output)
+    outcome(ended, &command, failure, timeout, output)
 }
 
 async fn until_end(
@@ -76,7 +76,13 @@ async fn until_end(
     }
 }
 
-fn outcome(ended: Ended, command: &str, timeout: Duration, output: Output) -> Result<()> {
+fn outcome(
+    ended: Ended,
+    command: &str,
+    failure: ErrorKind,
+    timeout: Duration,
+    output: Output,
+) -> Result<()> {
     let failed = |kind, text: String, output: Output| {
         let error = error(kind, text).with_context("command", command);
         Err(error.with_log(output.into_last()))
@@ -88,7 +94,7 @@ fn outcome(ended: Ended, command: &str, timeout: Duration, output: Output) -> Re
                 Some(code) => format!("\"{command}\" exited with code {code}"),
                 None => format!("\"{command}\" was ended: {status}"),
             };
-            failed(ErrorKind::BuildFailed, text, output)
+            failed(failure, text, output)
         }
         Ended::Exited(Err(source)) => {
             let text = format!("it is not known how \"{command}\" ended: {source}");

@@ -7,7 +7,7 @@ use std::process::Stdio;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use devopser_core::model::artifact::Artifact;
+use devopser_core::model::artifact::{Artifact, ProcessArtifact};
 use devopser_core::{Context, ErrorKind, Result};
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
@@ -19,12 +19,16 @@ use super::error::{blocking, error};
 use super::log;
 use super::port::{self, Ports};
 use super::proc::{self, Identity};
+use super::run::run;
 use super::spawn::{Start, with_port};
 use super::state::{Exit, State};
 use super::supervisor::{LEASE_MARGIN, Watched, watch};
 
 /// How long an ended child may take until the system hands over its exit code.
 const REAP_TIME: Duration = Duration::from_secs(5);
+
+/// How long a release command may take.
+const RELEASE_TIME: Duration = Duration::from_secs(600);
 
 /// A release of this worker. Whoever changes its state holds the lock.
 #[derive(Debug)]
@@ -163,6 +167,7 @@ impl Runner {
     ) -> Result<Watched> {
         end(&state.name, state.process.as_ref(), Duration::ZERO).await?;
         let (command, place, env) = self.prepare(ctx, state).await?;
+        self.release(ctx, state, &place, &env).await?;
         ctx.before_mutation(LEASE_MARGIN)?;
         state.spawning = true;
         state.process = None;
@@ -191,6 +196,31 @@ impl Runner {
             }
         };
         self.note(folder, state, child).await
+    }
+
+    /// Runs what must be done before the start. What a cut-off run left is ended by the next, as it has the same mark.
+    async fn release(
+        &self,
+        ctx: &Context,
+        state: &State,
+        folder: &Path,
+        env: &BTreeMap<String, String>,
+    ) -> Result<()> {
+        let Artifact::Process(ProcessArtifact {
+            release: Some(command),
+            ..
+        }) = &state.artifact
+        else {
+            return Ok(());
+        };
+        let start = Start {
+            command,
+            folder,
+            env: env.clone(),
+            mark: &state.name,
+            failure: ErrorKind::Crashed,
+        };
+        run(ctx, &self.config, start, RELEASE_TIME).await
     }
 
     async fn note(

@@ -105,6 +105,7 @@ async fn a_secret_of_the_build_is_seen_by_its_commands_only() {
         install: None,
         build: shell("test -n \"$TOKEN\" && printf %s \"$TOKEN\" | wc -c > length.txt"),
         start: words(&["sh", "-c", "echo \"token=[$TOKEN]\"; exec sleep 1000"]),
+        release: None,
     };
     let mut request = SourceBuildRequest::new(source.path(), Digest::of(b"source"), plan);
     let without = bench.builder().build(&bench.ctx, request.clone()).await;
@@ -159,6 +160,7 @@ async fn a_build_of_an_app_is_run_where_it_was_built() {
         install: None,
         build: shell("echo built > state.txt"),
         start: words(&["sh", "-c", "cat state.txt in.txt; exec sleep 1000"]),
+        release: None,
     };
     let request = SourceBuildRequest::new(source.path(), Digest::of(b"source"), plan);
     let artifact = bench.builder().build(&bench.ctx, request).await.unwrap();
@@ -222,6 +224,7 @@ async fn what_is_missing_is_named() {
         install: Some(words(&["no-such-program", "install"])),
         build: None,
         start: words(&["true"]),
+        release: None,
     };
     let error = bench
         .builder()
@@ -339,6 +342,7 @@ async fn python_packages_go_into_the_app_and_not_into_the_system() {
             "-c",
             "import sys, time; print(sys.prefix, flush=True); time.sleep(1000)",
         ]),
+        release: None,
     };
     let request = SourceBuildRequest::new(source.path(), Digest::of(b"source"), plan);
     let artifact = bench.builder().build(&bench.ctx, request).await.unwrap();

@@ -26,6 +26,7 @@ impl Artifacts for Apps {
             install: None,
             build: None,
             start,
+            release: None,
         };
         let digest = Digest::of(format!("{} {number}", ctx.owner.mark()).as_bytes());
         let request = SourceBuildRequest::new(folder, digest, plan);

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use devopser_core::id::EnvName;
+use devopser_core::model::artifact::Artifact;
 use devopser_core::model::report::Database;
 use devopser_core::model::service::{EnvValue, ReleasePhase, SecretRef, Upstream};
 use devopser_core::provider::{DestroyRequest, LogOptions, PrepareRequest};
@@ -118,6 +119,38 @@ async fn the_port_is_put_into_the_arguments() {
     let port = log[0].split_once(' ').unwrap().1;
     assert!(port.parse::<u16>().is_ok());
     assert_eq!(log[0], format!("on:{port} {port}"));
+    bench.destroy_all().await;
+}
+
+#[tokio::test]
+async fn what_is_released_runs_to_its_end_before_each_start() {
+    let (bench, folder) = (Bench::new(), tempfile::tempdir().unwrap());
+    let of = |release: &str, first: &str| {
+        let mut request = request(release, words(&["sh", "-c", "cat made; sleep 1000"]));
+        let Artifact::Process(process) = &mut request.artifact else {
+            panic!("no process");
+        };
+        process.folder = folder.path().to_owned();
+        process.release = Some(words(&["sh", "-c", first]));
+        request
+    };
+    let first = "sleep 0.2; echo \"$ROLE on $PORT\" >> made";
+    let release = bench.deploy(of("one", first)).await;
+    let made = logs(&bench, &release, Some(1)).await;
+    assert!(made[0].starts_with("app on "), "{made:?}");
+    bench
+        .control()
+        .restart(&bench.ctx, &release, GRACE)
+        .await
+        .unwrap();
+    let text = std::fs::read_to_string(folder.path().join("made")).unwrap();
+    assert_eq!(text.lines().count(), 2);
+    let broken = of("two", "echo no table >&2; exit 3");
+    let error = bench.deployer().deploy(&bench.ctx, broken).await;
+    let error = error.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Crashed);
+    assert!(error.message().contains("exited with code 3"), "{error}");
+    assert_eq!(error.log(), ["no table"]);
     bench.destroy_all().await;
 }
 

@@ -203,6 +203,7 @@ pub(crate) fn request(release: &str, command: Vec<String>) -> DeployRequest {
             folder: std::env::temp_dir(),
             digest: Digest::of(release.as_bytes()),
             command,
+            release: None,
         }),
         app_port: 3000,
         env,

@@ -155,6 +155,9 @@ pub(crate) struct SpecArguments {
     /// The build command, where detection is wrong.
     #[arg(long, value_name = "COMMAND")]
     pub(crate) build: Option<String>,
+    /// What brings the database's tables up to date before each start, where detection is wrong; "" runs nothing.
+    #[arg(long = "release-command", value_name = "COMMAND")]
+    pub(crate) release: Option<String>,
     /// The most memory: 512m, 2g.
     #[arg(long)]
     pub(crate) memory: Option<String>,

@@ -8,7 +8,7 @@ use devopser_core::model::service::{EnvValue, Limits};
 use devopser_core::{Error, Result};
 use devopser_detect::{ComposeApp, FolderTree, Variable, Variables, compose_app, compose_builds};
 
-use super::{image_plan, refused};
+use super::{image_plan, refuse_commands, refused};
 
 /// The plan, where the compose file is the app's: it lies at the root, the caller has not chosen otherwise, and it
 /// builds from the source, or nothing else says what the app is.
@@ -61,7 +61,15 @@ fn carried_out(
     report: &Report,
 ) -> Result<Option<Plan>> {
     match compose_app(tree, path, variables, spec.service.as_deref()) {
-        Ok(app) => Ok(Some(of(spec, report, app))),
+        Ok(app) => {
+            let given = [
+                ("start_command", &spec.start_command),
+                ("build_command", &spec.build_command),
+                ("release_command", &spec.release_command),
+            ];
+            refuse_commands(&given, path, "--no-compose")?;
+            Ok(Some(of(spec, report, app)))
+        }
         Err(findings) => {
             let remedy = "Take out what the lines below name (docs/compose.md lists what is carried out), or deploy without the compose file: --no-compose.";
             match refused(&findings) {

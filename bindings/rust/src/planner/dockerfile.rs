@@ -7,10 +7,10 @@ use devopser_core::model::report::{Finding, Report};
 use devopser_core::{Error, Result};
 use devopser_detect::{
     FOLDER_DOCKERFILE, check_dockerfile, dockerfile_copies, dockerfile_policy, dockerfile_port,
-    without_frontend,
+    started_by, without_frontend,
 };
 
-use super::{builds_in, image_plan, read, refuse_forbidden, workspace};
+use super::{builds_in, commands, image_plan, read, refuse_commands, refuse_forbidden, workspace};
 
 /// The plan for the Dockerfile of the repository's own in the app's `folder`.
 pub(super) fn own(
@@ -23,7 +23,7 @@ pub(super) fn own(
     let text = read(folder, path)?.unwrap_or_default();
     refuse_broken(path, &text)?;
     refuse_forbidden(&report.findings, path)?;
-    let text = without_frontend(&text);
+    let text = started(&without_frontend(&text), spec, path)?;
     let port = spec.app_port.or(report.dockerfile_port);
     let context = own_context(source, spec, &text);
     let ignore = read(&source.join(&context), ".dockerignore")?.unwrap_or_default();
@@ -52,6 +52,7 @@ pub(super) fn edited(
         })
         .collect();
     refuse_forbidden(&findings, FOLDER_DOCKERFILE)?;
+    let text = &started(text, spec, FOLDER_DOCKERFILE)?;
     let stack = report.stack.clone().unwrap_or_default();
     let context = workspace(&stack).unwrap_or_else(|| own_context(source, spec, text));
     let text = without_frontend(text);
@@ -64,6 +65,17 @@ pub(super) fn edited(
         "the image of {FOLDER_DOCKERFILE}, which was edited; --no-dockerfile leaves it aside"
     ));
     Ok(plan)
+}
+
+/// The Dockerfile with the caller's start command; how it builds is its own affair.
+fn started(text: &str, spec: &DeploySpec, path: &str) -> Result<String> {
+    let mut given = vec![("build_command", &spec.build_command)];
+    if spec.start_command.is_none() {
+        // What comes after it is known to the file alone.
+        given.push(("release_command", &spec.release_command));
+    }
+    refuse_commands(&given, path, "--no-dockerfile")?;
+    Ok(started_by(text, &commands(spec)))
 }
 
 /// The folder that a Dockerfile of the source's own is built in: the app's, unless the Dockerfile copies files that lie

@@ -460,20 +460,13 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("medusa", "@medusajs/cli"),
     ("strapi", "@strapi/strapi"),
     ("prisma", "prisma"),
-    ("ts-node", "ts-node"),
+    ("sequelize", "sequelize-cli"),
+    ("dotenv", "dotenv-cli"),
+    ("mikro-orm", "@mikro-orm/cli"),
 ];
 
-/// Whether the start command runs what only `devDependencies` bring, so that nothing may be pruned.
-pub(crate) fn needs_dev(scan: &Scan<'_>, package: &Package, detection: &Detection) -> bool {
-    let start = detection
-        .hints
-        .get("start")
-        .map(String::as_str)
-        .or(detection
-            .start_command
-            .as_ref()
-            .map(|fact| fact.value.as_str()));
-    let Some(start) = start else { return false };
+/// Whether a command that runs in the image runs what only `devDependencies` bring, so that nothing may be pruned.
+pub(crate) fn needs_dev(scan: &Scan<'_>, package: &Package, start: &str) -> bool {
     let is_dev = |name: &str| {
         package.dev_dependencies.contains_key(name) && !package.dependencies.contains_key(name)
     };

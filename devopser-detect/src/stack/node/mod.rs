@@ -7,6 +7,7 @@ pub(crate) mod frameworks;
 pub(crate) mod manager;
 pub(crate) mod outcome;
 pub(crate) mod prisma;
+mod system;
 mod workspace;
 
 use devopser_core::model::report::{Detection, Evidence, Fact};
@@ -274,6 +275,10 @@ fn hints(scan: &Scan<'_>, package: &Package, row: Option<&Framework>, into: &mut
     if !skips.is_empty() {
         into.hints.insert("skips".to_owned(), skips.join(" "));
     }
+    let packages = system::packages(package, above.as_deref());
+    if !packages.is_empty() {
+        into.hints.insert("system".to_owned(), packages.join(" "));
+    }
     for (name, wanted) in [
         (
             "install-needs-source",
@@ -291,15 +296,17 @@ fn hints(scan: &Scan<'_>, package: &Package, row: Option<&Framework>, into: &mut
         let schema = schema.unwrap_or_else(|| "prisma/schema.prisma".to_owned());
         into.hints.insert("prisma".to_owned(), schema);
     }
-    if let Some(release) = crate::scan::procfile::process(scan, "release") {
-        into.hints.insert("release".to_owned(), release.value);
-    }
     old_hashes(package, into);
+    if let Some(row) = row {
+        adapter::built_for_a_server(scan, row.id, into);
+    }
     if row.is_some_and(|row| row.id == "next") && next_is_standalone(scan) {
         into.hints
             .insert("standalone".to_owned(), "true".to_owned());
     }
-    if commands::needs_dev(scan, package, into) {
+    let start = into.hints.get("start");
+    let start = start.or(into.start_command.as_ref().map(|fact| &fact.value));
+    if start.is_some_and(|start| commands::needs_dev(scan, package, start)) {
         into.hints.insert("keep-dev".to_owned(), "true".to_owned());
     }
     if let Some(version) = manager::pnpm_major(scan) {

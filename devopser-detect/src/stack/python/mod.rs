@@ -5,6 +5,7 @@ pub(crate) mod entry;
 pub(crate) mod frameworks;
 pub(crate) mod manager;
 pub(crate) mod settings;
+mod system;
 
 use devopser_core::model::report::{Detection, Evidence, Fact};
 
@@ -139,15 +140,13 @@ fn fill(
     if let Some(entry) = &entry {
         into.hints.insert("entry".to_owned(), entry.path.clone());
     }
+    let has_maps = id == Some("django") && has_maps(scan);
     into.hints.insert(
         "system".to_owned(),
-        frameworks::system_packages(requirements),
+        system::packages(requirements, has_maps),
     );
     copied(scan, requirements, into);
     into.pages = pages::of(scan, &PAGES);
-    if let Some(release) = procfile::process(scan, "release") {
-        into.hints.insert("release".to_owned(), release.value);
-    }
     let mut extra = frameworks::missing_server(requirements, into.start_command.as_ref());
     // Without any manifest, what a program imports is still needed.
     if let Some(id) = id.filter(|id| into.package_manager.is_none() && !extra.contains(id)) {
@@ -167,10 +166,6 @@ fn fill(
     }
     if id == Some("django") {
         django_build(scan, into);
-        if has_no_database(scan) {
-            into.hints
-                .insert("no-migrations".to_owned(), "true".to_owned());
-        }
     }
     match (id, entry.is_some() || web.is_some()) {
         (Some(_), true) => Strength::Entry,
@@ -189,6 +184,13 @@ fn settings_of(scan: &Scan<'_>) -> Vec<String> {
     }
     let found = code::each(scan, &[".py"], 3).filter(|path| path.contains("settings"));
     found.map(str::to_owned).collect()
+}
+
+fn has_maps(scan: &Scan<'_>) -> bool {
+    let mut texts = settings_of(scan)
+        .into_iter()
+        .filter_map(|path| scan.text(&path));
+    texts.any(|text| text.contains("django.contrib.gis"))
 }
 
 /// `collectstatic` where the settings name a folder for it (<https://docs.djangoproject.com/en/stable/howto/static-files/deployment/>).
@@ -214,7 +216,7 @@ fn django_build(scan: &Scan<'_>, into: &mut Detection) {
 }
 
 /// Whether the settings name no database: `migrate` then fails (<https://docs.djangoproject.com/en/stable/ref/settings/#databases>).
-fn has_no_database(scan: &Scan<'_>) -> bool {
+pub(crate) fn has_no_database(scan: &Scan<'_>) -> bool {
     let files = settings_of(scan).into_iter();
     let texts: Vec<_> = files.filter_map(|path| scan.text(&path)).collect();
     let names = |line: &str| {
