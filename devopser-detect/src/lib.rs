@@ -244,6 +244,7 @@ pub(crate) fn report_of(scan: &Scan<'_>) -> Report {
         stack::port::settle(scan, stack);
         stack::context::settle(scan, stack);
         stack::redis::settle(scan, stack);
+        stack::names::settle(scan, stack);
         stack::release::settle(scan, stack);
     }
     let own = scan.first(stack::dockerfile::NAMES);

@@ -407,6 +407,19 @@ fn an_app_is_told_of_its_databases_in_the_words_of_its_framework() {
     let laravel = names("laravel-database-of-its-settings");
     assert_eq!(laravel["DB_CONNECTION"], "mysql");
     assert_eq!(laravel["DB_DATABASE"], "${MYSQL_DATABASE}");
+    let own = names("database-names-of-its-example");
+    let address = "postgres://${POSTGRES_USER}:${POSTGRES_PASSWORD}@${POSTGRES_HOST}:${POSTGRES_PORT}/${POSTGRES_DB}?sslmode=disable";
+    assert_eq!(own["CORE_DATABASE_URL"], address);
+    assert_eq!(own["SHOP_DB_PASS"], "${POSTGRES_PASSWORD}");
+    assert_eq!(
+        own["QUEUE_REDIS"],
+        "redis://:${REDIS_PASSWORD}@${REDIS_HOST}:${REDIS_PORT}/2"
+    );
+    assert!(!own.contains_key("SMTP_HOST"));
+    let report = report_of("database-names-of-its-example");
+    let made = generate(&report, &GenerateOptions::default()).unwrap();
+    let text = made.compose.replace('"', "");
+    assert!(text.contains("SHOP_DB_HOST: postgres\n"), "{text}");
     // Alternatives are told to nobody.
     assert!(names("java-embedded-beside-servers").is_empty());
     assert!(names("go-file-or-server").is_empty());

@@ -97,7 +97,7 @@ fn service(database: Database, stack: &Detection) -> DatabaseService {
     // The names and the port that its own container has.
     let port = service.port.to_string();
     let url = service.app_env.get("MONGODB_URI").cloned();
-    for (name, text) in own_names(database, framework(stack)) {
+    for (name, text) in own_names(database, stack) {
         let text = text.replace("{port}", &port).replace("{user}", "app");
         let text = text.replace("{name}", "app");
         let text = text.replace("{url}", url.as_deref().unwrap_or_default());
@@ -245,7 +245,7 @@ pub fn database_names(stack: &Detection, made: &[Database]) -> BTreeMap<String, 
             Database::Redis => ("REDIS", ""),
             _ => ("MYSQL", "DATABASE"),
         };
-        for (own, text) in own_names(*database, framework(stack)) {
+        for (own, text) in own_names(*database, stack) {
             let mut text = text.replace("{name}", &format!("${{{prefix}_{name}}}"));
             for part in ["host", "port", "user", "password"] {
                 let variable = format!("${{{prefix}_{}}}", part.to_ascii_uppercase());
@@ -264,8 +264,16 @@ fn framework(stack: &Detection) -> &str {
     framework.map_or("", |fact| fact.value.as_str())
 }
 
-/// The names of one database that a framework reads by its own documentation.
-fn own_names(database: Database, framework: &str) -> BTreeMap<String, String> {
+/// The names of one database that a framework reads by its own documentation, and those of the app's own example of the environment.
+fn own_names(database: Database, stack: &Detection) -> BTreeMap<String, String> {
+    let mut names = of_framework(database, framework(stack));
+    let lines = super::hint(stack, &crate::stack::names::hint(database)).unwrap_or_default();
+    let lines = lines.lines().filter_map(|line| line.split_once('='));
+    names.extend(lines.map(|(name, text)| (name.to_owned(), text.to_owned())));
+    names
+}
+
+fn of_framework(database: Database, framework: &str) -> BTreeMap<String, String> {
     match database {
         Database::Postgres => tables(framework, "postgresql", ["pgsql", "postgres", "pg"]),
         Database::Mysql => tables(framework, "mysql", ["mysql", "mysql", "mysql"]),

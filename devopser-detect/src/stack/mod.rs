@@ -8,6 +8,7 @@ pub(crate) mod dotnet;
 pub(crate) mod elixir;
 pub(crate) mod go;
 pub(crate) mod java;
+pub(crate) mod names;
 pub(crate) mod node;
 pub(crate) mod others;
 pub(crate) mod pages;

@@ -182,3 +182,71 @@ fn a_member_is_built_in_its_workspace_wherever_that_lies() {
         );
     }
 }
+
+#[test]
+fn the_callers_commands_go_before_what_was_found_and_before_an_own_dockerfile() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let package = r#"{"scripts": {"start": "NODE_ENV=x node a.js", "migrate": "knex migrate:latest"}, "dependencies": {"knex": "3", "pg": "8"}}"#;
+    fs::write(at.join("package.json"), package).unwrap();
+    let last = |spec: &DeploySpec| {
+        let plan = StackPlanner.plan(at, spec).unwrap();
+        let (dockerfile, _) = image(&plan);
+        dockerfile.lines().last().unwrap().to_owned()
+    };
+    let found = spec(at);
+    assert!(last(&found).contains("knex migrate:latest && exec env NODE_ENV=x node a.js"));
+    let mut told = spec(at);
+    told.start_command = Some("node b.js".to_owned());
+    told.release_command = Some(String::new());
+    assert_eq!(last(&told), r#"CMD ["node", "b.js"]"#);
+    fs::write(at.join("Dockerfile"), "FROM a\nENTRYPOINT [\"./a\"]\n").unwrap();
+    assert_eq!(last(&found), r#"ENTRYPOINT ["./a"]"#);
+    assert_eq!(last(&told), r#"CMD ["node", "b.js"]"#);
+}
+
+#[test]
+fn a_command_that_a_file_of_the_source_rules_out_is_refused_by_its_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    fs::write(at.join("Dockerfile"), "FROM a\n").unwrap();
+    let refused = |spec: &DeploySpec| StackPlanner.plan(at, spec).unwrap_err().to_string();
+    let mut built = spec(at);
+    built.build_command = Some("make".to_owned());
+    assert!(refused(&built).contains("build_command"));
+    let mut released = spec(at);
+    released.release_command = Some("./migrate".to_owned());
+    assert!(refused(&released).contains("release_command"));
+    let compose = "services:\n  web:\n    build: .\n    ports: ['80']\n";
+    fs::write(at.join("compose.yaml"), compose).unwrap();
+    let mut started = spec(at);
+    started.start_command = Some("./a".to_owned());
+    assert!(refused(&started).contains("start_command"));
+}
+
+#[test]
+fn on_this_machine_it_runs_before_the_start_where_no_shell_is_needed() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    fs::write(at.join("requirements.txt"), "flask\ngunicorn\n").unwrap();
+    fs::write(
+        at.join("app.py"),
+        "from flask import Flask\napp = Flask(__name__)\n",
+    )
+    .unwrap();
+    let mut spec = spec(at);
+    spec.provider = ProviderId::new("local").unwrap();
+    spec.release_command = Some("flask db upgrade".to_owned());
+    let plan = StackPlanner.plan(at, &spec).unwrap();
+    let BuildPlan::Process { release, .. } = &plan.build else {
+        panic!("{:?}", plan.build);
+    };
+    assert_eq!(release.as_deref().unwrap(), ["flask", "db", "upgrade"]);
+    spec.release_command = Some("a && b".to_owned());
+    let plan = StackPlanner.plan(at, &spec).unwrap();
+    assert!(matches!(
+        &plan.build,
+        BuildPlan::Process { release: None, .. }
+    ));
+    assert!(plan.warnings.iter().any(|said| said.contains("\"a && b\"")));
+}

@@ -1,5 +1,6 @@
 //! Python: its manifests, its frameworks, its entry points.
 
+pub(crate) mod address;
 pub(crate) mod compat;
 pub(crate) mod entry;
 pub(crate) mod frameworks;

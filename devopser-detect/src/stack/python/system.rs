@@ -18,41 +18,20 @@ const SYSTEM: &[(&str, &str)] = &[
     ("flask-mysqldb", MYSQL),
     ("gitpython", "run:git"), // https://gitpython.readthedocs.io/en/stable/intro.html#requirements
     ("graphviz", "run:graphviz"), // https://graphviz.readthedocs.io/en/stable/#installation
-    (
-        "gssapi",
-        "build:gcc build:libc6-dev build:libkrb5-dev run:libgssapi-krb5-2",
-    ), // https://github.com/pythongssapi/python-gssapi#requirements
-    (
-        "mariadb",
-        "build:gcc build:libc6-dev build:libmariadb-dev run:libmariadb3",
-    ), // https://mariadb.com/docs/connectors/mariadb-connector-python/install
+    ("gssapi", "build:gcc build:libc6-dev build:libkrb5-dev run:libgssapi-krb5-2"), // https://github.com/pythongssapi/python-gssapi#requirements
+    ("mariadb", "build:gcc build:libc6-dev build:libmariadb-dev run:libmariadb3"), // https://mariadb.com/docs/connectors/mariadb-connector-python/install
     ("mysqlclient", MYSQL),
     ("openai-whisper", FFMPEG), // https://github.com/openai/whisper#setup
     ("opencv-contrib-python", OPENCV),
     ("opencv-python", OPENCV),
     ("pdf2image", "run:poppler-utils"), // https://github.com/Belval/pdf2image#how-to-install
-    (
-        "pillow-simd",
-        "build:gcc build:libc6-dev build:libjpeg-dev build:zlib1g-dev",
-    ),
+    ("pillow-simd", "build:gcc build:libc6-dev build:libjpeg-dev build:zlib1g-dev"),
     ("psycopg", "run:libpq5"), // https://www.psycopg.org/psycopg3/docs/basic/install.html
-    (
-        "psycopg2",
-        "build:gcc build:libc6-dev build:libpq-dev build:python3-dev run:libpq5",
-    ), // https://www.psycopg.org/docs/install.html
-    (
-        "pyaudio",
-        "build:gcc build:libc6-dev build:portaudio19-dev run:libportaudio2",
-    ), // https://people.csail.mit.edu/hubert/pyaudio/
-    (
-        "pycairo",
-        "build:gcc build:libc6-dev build:pkg-config build:libcairo2-dev run:libcairo2",
-    ), // https://pycairo.readthedocs.io/en/latest/getting_started.html
+    ("psycopg2", "build:gcc build:libc6-dev build:libpq-dev build:python3-dev run:libpq5"), // https://www.psycopg.org/docs/install.html
+    ("pyaudio", "build:gcc build:libc6-dev build:portaudio19-dev run:libportaudio2"), // https://people.csail.mit.edu/hubert/pyaudio/
+    ("pycairo", "build:gcc build:libc6-dev build:pkg-config build:libcairo2-dev run:libcairo2"), // https://pycairo.readthedocs.io/en/latest/getting_started.html
     ("pydub", FFMPEG),         // https://github.com/jiaaro/pydub#dependencies
-    (
-        "pygraphviz",
-        "build:gcc build:libc6-dev build:pkg-config build:libgraphviz-dev run:graphviz",
-    ), // https://pygraphviz.github.io/documentation/stable/install.html
+    ("pygraphviz", "build:gcc build:libc6-dev build:pkg-config build:libgraphviz-dev run:graphviz"), // https://pygraphviz.github.io/documentation/stable/install.html
     ("pyodbc", "run:unixodbc"), // https://github.com/mkleehammer/pyodbc/wiki/Install
     ("pytesseract", "run:tesseract-ocr"), // https://github.com/madmaze/pytesseract#installation
     ("python-ldap", LDAP),
@@ -63,10 +42,7 @@ const SYSTEM: &[(&str, &str)] = &[
     ("ultralytics", OPENCV),
     ("uwsgi", "build:gcc build:libc6-dev build:python3-dev"), // https://uwsgi-docs.readthedocs.io/en/latest/Install.html
     ("wand", "run:imagemagick"), // https://docs.wand-py.org/en/latest/guide/install.html
-    (
-        "weasyprint",
-        "run:libpango-1.0-0 run:libpangoft2-1.0-0 run:libharfbuzz-subset0",
-    ), // https://doc.courtbouillon.org/weasyprint/stable/first_steps.html
+    ("weasyprint", "run:libpango-1.0-0 run:libpangoft2-1.0-0 run:libharfbuzz-subset0"), // https://doc.courtbouillon.org/weasyprint/stable/first_steps.html
     ("xmlsec", XMLSEC),
 ];
 
