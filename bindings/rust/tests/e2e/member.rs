@@ -60,8 +60,25 @@ const FILES: &[(&str, &str)] = &[
         "require('fs').writeFileSync('dist/index.html', '<p>pages of ' + require('./package.json').name + '</p>');\n",
     ),
     (
+        "services/released/package.json",
+        r#"{"scripts": {"start": "node server.js"}}"#,
+    ),
+    ("services/released/Procfile", "release: node prepare.js\n"),
+    (
+        "services/released/prepare.js",
+        "require('fs').writeFileSync('tables.txt', 'tables are there');\n",
+    ),
+    (
+        "services/released/server.js",
+        "const tables = require('fs').readFileSync('tables.txt');\nrequire('http').createServer((_, response) => response.end(tables)).listen(process.env.PORT || 3000);\n",
+    ),
+    (
+        "services/own/other.js",
+        "require('http').createServer((_, response) => response.end('another start')).listen(process.env.PORT);\n",
+    ),
+    (
         "services/own/Dockerfile",
-        "FROM node:22-slim\nWORKDIR /app\nCOPY libs/words libs/words\nCOPY services/own/server.js .\nUSER node\nEXPOSE 3000\nCMD [\"node\", \"server.js\"]\n",
+        "FROM node:22-slim\nWORKDIR /app\nCOPY libs/words libs/words\nCOPY services/own/*.js .\nUSER node\nEXPOSE 3000\nCMD [\"node\", \"server.js\"]\n",
     ),
     (
         "services/own/server.js",
@@ -80,14 +97,18 @@ pub(crate) async fn is_built_with_what_lies_above_it() {
         write(&source.join(name), text);
     }
     let services = [
-        ("apps/web", "built words, says web"),
-        ("services/go", "replaced words"),
-        ("services/paged", "<p>pages of pages</p>"),
-        ("services/own", "require('fs', copied"),
+        ("apps/web", None, "built words, says web"),
+        ("services/go", None, "replaced words"),
+        ("services/paged", None, "<p>pages of pages</p>"),
+        ("services/released", None, "tables are there"),
+        ("services/own", None, "require('fs', copied"),
+        ("services/own", Some("node other.js"), "another start"),
     ];
-    for (root, content) in services {
+    for (root, start, content) in services {
         let run = run_of(scratch.path(), &source, root, content);
-        let url = run.up_with("up", &["--root", root]).await;
+        let mut options = vec!["--root", root];
+        options.extend(start.iter().flat_map(|start| ["--start", start]));
+        let url = run.up_with("up", &options).await;
         run.content(&url, content).await;
         run.timed("rm", &["rm", &run.app.name]).await;
         run.nothing_is_left(&url).await;
