@@ -572,6 +572,17 @@ fn dependencies_get_what_they_need_of_the_system_where_they_need_it() {
     for package in [" g++ ", " make ", " python3 ", " libpq-dev ", " git "] {
         assert!(build.contains(package), "{package} in {text}");
     }
+    let text = dockerfile_of("rust-linker-of-its-own");
+    assert!(
+        text.contains(" clang lld ") && !text.contains("mold"),
+        "{text}"
+    );
+    let text = dockerfile_of("node-yarn-in-the-repository");
+    let (before, _) = text.split_once("yarn install").unwrap();
+    assert!(
+        before.contains("COPY .yarn/releases ./.yarn/releases"),
+        "{text}"
+    );
     let text = dockerfile_of("python-needs-of-the-system");
     let (build, last) = text.rsplit_once("FROM ").unwrap();
     assert!(build.contains("libldap2-dev"), "{text}");

@@ -284,6 +284,12 @@ fn install(
     } else {
         let files = files.split(' ').map(|file| format!("{prefix}{file}"));
         lines.add(format!("COPY {} ./", files.collect::<Vec<_>>().join(" ")));
+        // What Yarn runs as itself; a folder that is copied with files loses its name.
+        for folder in hint(stack, "folders").unwrap_or_default().split(' ') {
+            if !folder.is_empty() {
+                lines.add(format!("COPY {prefix}{folder} ./{folder}"));
+            }
+        }
         if let Some(schema) = hint(stack, "prisma") {
             let folder = schema.rsplit_once('/').map_or(".", |(folder, _)| folder);
             lines.add(format!("COPY {prefix}{folder} ./{folder}"));

@@ -236,7 +236,36 @@ fn commands(
             system.push(packages);
         }
     }
+    system.extend(linkers(scan));
     into.hints.insert("system".to_owned(), system.join(" "));
+}
+
+/// The linkers that Cargo is told to use (<https://doc.rust-lang.org/cargo/reference/config.html#targettriplelinker>).
+fn linkers(scan: &Scan<'_>) -> impl Iterator<Item = &'static str> {
+    const LINKERS: &[(&str, &str)] = &[
+        ("clang", "build:clang"),
+        ("fuse-ld=lld", "build:lld"),
+        ("fuse-ld=mold", "build:mold"),
+    ];
+    let path = scan.first(&[".cargo/config.toml", ".cargo/config"]);
+    let text = path.and_then(|path| scan.text(path));
+    // Other systems have settings of their own.
+    let linux = text.map(|text| {
+        let mut is_ours = true;
+        let lines = text.lines().filter(|line| {
+            let line = line.trim();
+            if line.starts_with('[') {
+                is_ours = !line.starts_with("[target.") || line.contains("linux");
+            }
+            is_ours && !line.starts_with('#')
+        });
+        lines.collect::<Vec<_>>().join("\n")
+    });
+    let linux = linux.unwrap_or_default();
+    LINKERS
+        .iter()
+        .filter(move |(sign, _)| linux.contains(sign))
+        .map(|(_, package)| *package)
 }
 
 fn pinned(scan: &Scan<'_>, manifest: &Value) -> Option<Fact<String>> {

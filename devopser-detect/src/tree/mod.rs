@@ -19,7 +19,6 @@ pub(crate) const PRUNED: &[&str] = &[
     ".astro",
     ".bundle",
     ".cache",
-    ".cargo",
     ".direnv",
     ".docusaurus",
     ".eggs",

@@ -269,6 +269,12 @@ fn hints(scan: &Scan<'_>, package: &Package, row: Option<&Framework>, into: &mut
         .filter(|path| scan.has(path))
         .collect();
     into.hints.insert("files".to_owned(), files.join(" "));
+    // https://yarnpkg.com/getting-started/qa#which-files-should-be-gitignored
+    let folders = [".yarn/releases", ".yarn/plugins"].into_iter();
+    let folders: Vec<&str> = folders.filter(|folder| scan.has_folder(folder)).collect();
+    if !folders.is_empty() {
+        into.hints.insert("folders".to_owned(), folders.join(" "));
+    }
     let workspaces = !package.workspaces().is_empty() || scan.has("pnpm-workspace.yaml");
     let above = scan.above().and_then(Scan::package);
     let skips = skips(package, above.as_deref());

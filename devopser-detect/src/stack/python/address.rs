@@ -51,26 +51,33 @@ pub(crate) fn of(
     if runtime.is_none_or(|fact| fact.value != "python") {
         return BTreeMap::new();
     }
+    let scheme = scheme(scan, database);
+    let has_fields = ["pydantic", "pydantic-settings"]
+        .iter()
+        .any(|name| scan.python().has(name));
+    if scheme.is_none() && !has_fields {
+        return BTreeMap::new();
+    }
     let texts: Vec<_> = code::named(scan, FILES, 4)
         .filter_map(|path| scan.text(path))
         .collect();
-    let scheme = scheme(scan, database).filter(|_| !texts.iter().any(|text| changes_scheme(text)));
+    let scheme = scheme.filter(|_| !texts.iter().any(|text| changes_scheme(text)));
     let usual = usual(database);
-    let address = scheme.or(usual).map(|scheme| match database {
+    let address = |scheme: &str| match database {
         Database::Mongodb => "{url}".to_owned(),
         Database::Redis => "redis://:{password}@{host}:{port}".to_owned(),
         _ => format!("{scheme}://{{user}}:{{password}}@{{host}}:{{port}}/{{name}}"),
-    });
-    let Some(address) = address else {
-        return BTreeMap::new();
     };
-    let named = NAMES.iter().filter(|_| scheme.is_some());
+    let named = NAMES
+        .iter()
+        .filter_map(|name| Some(((*name).to_owned(), address(scheme?))));
     let fields = texts.iter().flat_map(|text| fields(text, database));
-    named
-        .map(|name| (*name).to_owned())
-        .chain(fields)
-        .map(|name| (name, address.clone()))
-        .collect()
+    let fields = fields.filter_map(|(name, own)| {
+        let scheme = own.or(scheme.map(str::to_owned));
+        let scheme = scheme.or(usual.map(str::to_owned))?;
+        Some((name, address(&scheme)))
+    });
+    named.chain(fields).collect()
 }
 
 fn usual(database: Database) -> Option<&'static str> {
@@ -97,8 +104,9 @@ fn scheme(scan: &Scan<'_>, database: Database) -> Option<&'static str> {
 }
 
 /// Fields of settings that are addresses, as the variables that fill them
-/// (<https://docs.pydantic.dev/latest/api/networks/>, <https://docs.pydantic.dev/latest/concepts/pydantic_settings/#usage>).
-fn fields(text: &str, database: Database) -> Vec<String> {
+/// (<https://docs.pydantic.dev/latest/api/networks/>, <https://docs.pydantic.dev/latest/concepts/pydantic_settings/#usage>), each with
+/// the scheme of its default.
+fn fields(text: &str, database: Database) -> Vec<(String, Option<String>)> {
     let kind = match database {
         Database::Postgres => "PostgresDsn",
         Database::Mysql => "MySQLDsn",
@@ -111,7 +119,13 @@ fn fields(text: &str, database: Database) -> Vec<String> {
         let (name, rest) = line.trim().split_once(':')?;
         let sound = |char: char| char.is_ascii_alphanumeric() || char == '_';
         let is_field = !name.is_empty() && name.chars().all(sound);
-        (is_field && rest.trim_start().starts_with(kind)).then(|| name.to_ascii_uppercase())
+        let of_kind = is_field && rest.trim_start().starts_with(kind);
+        let scheme = rest.split_once("://").and_then(|(before, _)| {
+            let sound = |char: char| char.is_ascii_alphanumeric() || char == '+';
+            let scheme = before.rsplit(|char| !sound(char)).next()?;
+            (!scheme.is_empty()).then(|| scheme.to_owned())
+        });
+        of_kind.then(|| (name.to_ascii_uppercase(), scheme))
     };
     match text.contains("BaseSettings") {
         true => text.lines().filter_map(of_line).collect(),
@@ -164,8 +178,12 @@ mod tests {
     #[test]
     fn a_field_of_settings_is_a_variable() {
         let text = "class Settings(BaseSettings):\n    pg_dsn: PostgresDsn = PostgresDsn('postgresql://a')\n    cache: RedisDsn\n    name: str = 'a'\n";
-        assert_eq!(fields(text, Database::Postgres), ["PG_DSN"]);
-        assert_eq!(fields(text, Database::Redis), ["CACHE"]);
+        let own = Some("postgresql".to_owned());
+        assert_eq!(
+            fields(text, Database::Postgres),
+            [("PG_DSN".to_owned(), own)]
+        );
+        assert_eq!(fields(text, Database::Redis), [("CACHE".to_owned(), None)]);
         assert!(fields("pg_dsn: PostgresDsn\n", Database::Postgres).is_empty());
     }
 
