@@ -47,6 +47,7 @@ pub use generate::{
     is_edited, is_single_page, stamped,
 };
 pub use said::{Commands, started_by, with_commands};
+pub use stack::port::told::HINT as PORT_NAMES;
 pub use summary::{NotChosen, PagesAnswer, ServiceAnswer, Summary, summary};
 pub use tree::{FileRead, FileTree, FolderTree, Limits, Listing, ListingTree, MemoryTree, SubTree};
 pub use version::TABLE_DATE;
@@ -244,6 +245,7 @@ pub(crate) fn report_of(scan: &Scan<'_>) -> Report {
         stack::port::settle(scan, stack);
         stack::context::settle(scan, stack);
         stack::redis::settle(scan, stack);
+        stack::port::told::settle(scan, stack);
         stack::names::settle(scan, stack);
         stack::release::settle(scan, stack);
     }

@@ -16,8 +16,9 @@ use devopser_core::model::source::Source;
 use devopser_core::provider::Planner;
 use devopser_core::{Error, Result};
 use devopser_detect::{
-    Commands, FOLDER_COMPOSE, GenerateOptions, database_names, database_servers, detect_folder_at,
-    generate, has_no_password, is_single_page, split_command, started_by, with_commands,
+    Commands, FOLDER_COMPOSE, GenerateOptions, PORT_NAMES, database_names, database_servers,
+    detect_folder_at, generate, has_no_password, is_single_page, split_command, started_by,
+    with_commands,
 };
 
 use crate::deployment_files;
@@ -58,6 +59,10 @@ impl Planner for StackPlanner {
 fn apply_overrides(report: &mut Report, spec: &DeploySpec) -> Result<()> {
     with_commands(report, &commands(spec))?;
     if let (Some(stack), Some(port)) = (&mut report.stack, spec.app_port) {
+        let named = stack.hints.get(PORT_NAMES).cloned().unwrap_or_default();
+        for name in named.split_whitespace() {
+            stack.run_env.insert(name.to_owned(), port.to_string());
+        }
         stack.port = Some(devopser_core::model::report::Fact {
             value: port,
             confidence: 100,

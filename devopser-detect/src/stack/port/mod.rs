@@ -4,6 +4,7 @@ mod container;
 mod node;
 mod readme;
 mod source;
+pub(crate) mod told;
 
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
