@@ -8,6 +8,7 @@ const FIELDS = [
   ['package_manager', 'Package manager'],
   ['install_command', 'Install'],
   ['build_command', 'Build'],
+  ['release_command', 'Before start'],
   ['start_command', 'Start'],
   ['port', 'Port'],
   ['databases', 'Databases'],

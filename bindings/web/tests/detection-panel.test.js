@@ -6,6 +6,7 @@ test('a row for each field that has an answer, with the places that prove it', (
   const rows = detectionRows({
     runtime: 'node',
     version: null,
+    release_command: 'prisma migrate deploy',
     port: 3000,
     databases: ['postgres', 'redis'],
     services: [],
@@ -13,6 +14,7 @@ test('a row for each field that has an answer, with the places that prove it', (
   });
   assert.deepEqual(rows, [
     { name: 'runtime', label: 'Runtime', text: 'node', places: ['package.json'] },
+    { name: 'release_command', label: 'Before start', text: 'prisma migrate deploy', places: [] },
     { name: 'port', label: 'Port', text: '3000', places: ['src/server.js:7'] },
     { name: 'databases', label: 'Databases', text: 'postgres, redis', places: [] },
   ]);
