@@ -61,7 +61,7 @@ pub(crate) fn of(
     let texts: Vec<_> = code::named(scan, FILES, 4)
         .filter_map(|path| scan.text(path))
         .collect();
-    let scheme = scheme.filter(|_| !texts.iter().any(|text| changes_scheme(text)));
+    let scheme = scheme.filter(|_| !texts.iter().any(|text| changes_scheme(text, database)));
     let usual = usual(database);
     let address = |scheme: &str| match database {
         Database::Mongodb => "{url}".to_owned(),
@@ -134,14 +134,18 @@ fn fields(text: &str, database: Database) -> Vec<(String, Option<String>)> {
 }
 
 /// Whether a source puts another scheme in the place of the one that platforms hand over.
-fn changes_scheme(text: &str) -> bool {
+fn changes_scheme(text: &str, database: Database) -> bool {
+    let word = match database {
+        Database::Postgres => "postgres",
+        _ => "mysql",
+    };
     ["replace(", "sub(", "startswith(", "drivername"]
         .iter()
         .any(|call| {
             text.match_indices(call).any(|(at, _)| {
                 let rest = text.get(at..).unwrap_or_default();
                 let line = rest.lines().next().unwrap_or_default();
-                line.contains("postgres") || line.contains("mysql")
+                line.contains(word)
             })
         })
 }

@@ -3,7 +3,7 @@
 use devopser_core::model::report::{Detection, Evidence, Fact};
 
 use super::{documented, is};
-use crate::scan::Scan;
+use crate::scan::{Scan, code};
 use crate::stack::python::has_no_database;
 
 pub(super) fn of(scan: &Scan<'_>, stack: &Detection) -> Option<Fact<String>> {
@@ -25,7 +25,11 @@ fn django(scan: &Scan<'_>, stack: &Detection) -> Option<Fact<String>> {
 /// <https://flask-migrate.readthedocs.io/en/latest/#example>
 fn flask(scan: &Scan<'_>, stack: &Detection) -> Option<Fact<String>> {
     let evidence = scan.python().evidence("flask-migrate")?;
-    if !scan.has("migrations/env.py") {
+    let own = |text: &str| {
+        let mut lines = text.lines().filter(|line| line.contains("flask_migrate"));
+        lines.any(|line| line.contains("upgrade"))
+    };
+    if !scan.has("migrations/env.py") || does_it_itself(scan, own) {
         return None;
     }
     // https://flask.palletsprojects.com/en/stable/cli/#environment-variables-from-dotenv
@@ -82,6 +86,10 @@ fn alembic(scan: &Scan<'_>) -> Option<Fact<String>> {
             && !line.contains("config.get_main_option(")
             && READS.iter().any(|sign| line.contains(sign))
     };
+    let own = |text: &str| text.contains("alembic") && text.contains("command.upgrade(");
+    if does_it_itself(scan, own) {
+        return None;
+    }
     let is_file = value("sqlalchemy.url").is_some_and(|url| url.starts_with("sqlite"));
     (is_file || script.lines().any(reads))
         .then(|| {
@@ -91,6 +99,12 @@ fn alembic(scan: &Scan<'_>) -> Option<Fact<String>> {
             )
         })
         .flatten()
+}
+
+/// Whether the app's own sources migrate, perhaps after they have made the first tables by other means.
+fn does_it_itself(scan: &Scan<'_>, migrates: impl Fn(&str) -> bool) -> bool {
+    let mut texts = code::each(scan, &[".py"], 4).filter_map(|path| scan.text(path));
+    texts.any(|text| migrates(&text))
 }
 
 #[cfg(test)]
@@ -127,8 +141,14 @@ mod tests {
         let fixed = "url = config.get_main_option(\"sqlalchemy.url\")\n";
         assert_eq!(of(&[app, main, ini, ("alembic/env.py", fixed)]).0, None);
         let read = "config.set_main_option(\"sqlalchemy.url\", os.environ[\"DATABASE_URL\"])\n";
-        let found = of(&[app, main, ini, ("alembic/env.py", read)]).0;
+        let script = ("alembic/env.py", read);
+        let found = of(&[app, main, ini, script]).0;
         assert_eq!(found.as_deref(), Some("alembic upgrade head"));
+        let own = (
+            "shop/tables.py",
+            "from alembic import command\n\ncommand.upgrade(settings, 'head')\n",
+        );
+        assert_eq!(of(&[app, main, ini, script, own]).0, None);
     }
 
     #[test]
