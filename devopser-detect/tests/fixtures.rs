@@ -548,6 +548,8 @@ fn what_migrates_runs_before_the_start_with_its_tools() {
     assert!(!text.contains("npm prune"), "{text}");
     let text = dockerfile_of("bun-builds-and-migrates");
     assert!(text.contains("bun install --production"), "{text}");
+    let text = dockerfile_of("bun-bundles-when-it-runs");
+    assert!(!text.contains("--production"), "{text}");
     let text = dockerfile_of("ruby-rails-without-tables");
     assert!(!text.contains("db:prepare"), "{text}");
 }

@@ -279,6 +279,10 @@ impl Stack for Bun {
         installs_with_bun(scan, detection);
         detection.is_static = Some(Fact::new(false, 85, sign.evidence.clone()));
         bun_start(sign.script, sign.entry, &sign.evidence, detection);
+        if bundles_when_it_runs(scan, &sign) {
+            let hint = "keep-dev".to_owned();
+            detection.hints.insert(hint, "true".to_owned());
+        }
         detection.databases.get_or_insert_with(databases::none);
         // https://bun.com/docs/runtime/http/server#changing-the-port-and-hostname
         let unnamed = detection
@@ -357,6 +361,20 @@ fn sign_of_bun(scan: &Scan<'_>) -> Option<Sign> {
         entry: entry.or_else(|| developed.or_else(module).filter(|_| script.is_none())),
         script,
         evidence,
+    })
+}
+
+/// Whether the server bundles its pages while it runs, for which it needs what a build does
+/// (<https://bun.com/docs/bundler/fullstack>).
+fn bundles_when_it_runs(scan: &Scan<'_>, sign: &Sign) -> bool {
+    let package = scan.package();
+    let script = sign.script.and_then(|name| package.as_ref()?.script(name));
+    let words = script.unwrap_or_default().split_whitespace();
+    let mut files = words.chain(sign.entry).filter(|word| scan.has(word));
+    files.any(|path| {
+        let text = scan.text(path).unwrap_or_default();
+        let mut imports = text.lines().filter(|line| line.contains("import"));
+        imports.any(|line| line.contains(".html\"") || line.contains(".html'"))
     })
 }
 
