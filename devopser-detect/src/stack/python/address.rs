@@ -139,7 +139,7 @@ fn changes_scheme(text: &str, database: Database) -> bool {
         Database::Postgres => "postgres",
         _ => "mysql",
     };
-    ["replace(", "sub(", "startswith(", "drivername"]
+    ["replace(", "sub(", "startswith(", ".drivername"]
         .iter()
         .any(|call| {
             text.match_indices(call).any(|(at, _)| {
@@ -196,5 +196,8 @@ mod tests {
         let source =
             "URL = os.environ['DATABASE_URL'].replace('postgres://', 'postgresql+asyncpg://')\n";
         assert_eq!(address("sqlalchemy\nasyncpg\n", source), None);
+        // A URL that is put together from parts is no change of one that is handed over.
+        let parts = "URL(drivername='postgresql+asyncpg', host=os.environ['HOST'])\n";
+        assert!(address("sqlalchemy\nasyncpg\n", parts).is_some());
     }
 }
