@@ -261,30 +261,29 @@ fn without_package(scan: &Scan<'_>) -> Option<Found> {
     found(detection, Strength::Source)
 }
 
-/// What generation needs beyond the facts.
-fn hints(scan: &Scan<'_>, package: &Package, row: Option<&Framework>, into: &mut Detection) {
-    let files: Vec<&str> = manager::FILES
-        .iter()
-        .copied()
-        .filter(|path| scan.has(path))
-        .collect();
-    into.hints.insert("files".to_owned(), files.join(" "));
+/// What an installation needs: files, folders and packages of the system, and what it may leave out.
+fn installation(scan: &Scan<'_>, package: &Package, into: &mut Detection) {
+    let files = manager::FILES.iter().copied().filter(|path| scan.has(path));
     // https://yarnpkg.com/getting-started/qa#which-files-should-be-gitignored
     let folders = [".yarn/releases", ".yarn/plugins"].into_iter();
-    let folders: Vec<&str> = folders.filter(|folder| scan.has_folder(folder)).collect();
-    if !folders.is_empty() {
-        into.hints.insert("folders".to_owned(), folders.join(" "));
-    }
-    let workspaces = !package.workspaces().is_empty() || scan.has("pnpm-workspace.yaml");
+    let folders = folders.filter(|folder| scan.has_folder(folder));
     let above = scan.above().and_then(Scan::package);
-    let skips = skips(package, above.as_deref());
-    if !skips.is_empty() {
-        into.hints.insert("skips".to_owned(), skips.join(" "));
+    for (hint, found) in [
+        ("files", files.collect::<Vec<_>>()),
+        ("folders", folders.collect()),
+        ("skips", skips(package, above.as_deref())),
+        ("system", system::packages(package, above.as_deref())),
+    ] {
+        if !found.is_empty() || hint == "files" {
+            into.hints.insert(hint.to_owned(), found.join(" "));
+        }
     }
-    let packages = system::packages(package, above.as_deref());
-    if !packages.is_empty() {
-        into.hints.insert("system".to_owned(), packages.join(" "));
-    }
+}
+
+/// What generation needs beyond the facts.
+fn hints(scan: &Scan<'_>, package: &Package, row: Option<&Framework>, into: &mut Detection) {
+    installation(scan, package, into);
+    let workspaces = !package.workspaces().is_empty() || scan.has("pnpm-workspace.yaml");
     for (name, wanted) in [
         (
             "install-needs-source",
