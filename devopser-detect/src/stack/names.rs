@@ -187,8 +187,10 @@ fn parts(
     }
     let mut names = Names::new();
     for (prefix, group) in groups {
-        let has_host = group.iter().any(|(_, part, _)| *part == "{host}");
-        if !has_host || !is_of(prefix, database, generic) {
+        let has = |wanted: &str| group.iter().any(|(_, part, _)| *part == wanted);
+        // A host alone may be a setting about one, such as `DB_SSL_VERIFY_SERVER`.
+        let alone = group.iter().all(|(_, part, _)| *part == "{host}");
+        if !has("{host}") || alone || !is_of(prefix, database, generic) {
             continue;
         }
         for (name, part, value) in group {
@@ -288,7 +290,7 @@ mod tests {
 
     #[test]
     fn parts_are_told_by_the_prefix_that_they_share() {
-        let example = "SHOP_DB_SERVER=localhost\nSHOP_DB_PORT=5432\nSHOP_DB_USER=\nSHOP_DB_PASS=\nSHOP_DB_NAME=shop\nSMTP_HOST=mail\nSMTP_USER=m\nDB_TEST_HOST=t\nSERVER_PORT=80\n";
+        let example = "SHOP_DB_SERVER=localhost\nSHOP_DB_PORT=5432\nSHOP_DB_USER=\nSHOP_DB_PASS=\nSHOP_DB_NAME=shop\nSMTP_HOST=mail\nSMTP_USER=m\nDB_SSL_VERIFY_SERVER=no\nDB_TEST_HOST=t\nSERVER_PORT=80\n";
         let made = [
             "SHOP_DB_NAME={name}",
             "SHOP_DB_PASS={password}",

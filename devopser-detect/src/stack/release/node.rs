@@ -33,8 +33,7 @@ const OTHERS: &[&str] = &[
 pub(super) fn of(scan: &Scan<'_>, stack: &Detection) -> Option<Fact<String>> {
     let package = scan.package()?;
     let hook = package.script("prestart").unwrap_or_default();
-    // A database that nobody chose is not there to be migrated.
-    if starts_with_it(&package, stack) || migrates(&package, hook) || stack.databases.is_none() {
+    if starts_with_it(&package, stack) || migrates(&package, hook) {
         return None;
     }
     let manager = stack.package_manager.as_ref();
