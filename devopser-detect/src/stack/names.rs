@@ -12,7 +12,7 @@ pub(crate) fn hint(database: Database) -> String {
     format!("names-{}", database.name())
 }
 
-/// Names of several databases, each with its text.
+/// Names of variables, each with its text.
 type Names = BTreeMap<String, String>;
 
 /// Finds the names of every database that the app is sure to need.
@@ -64,7 +64,7 @@ fn is_name(name: &str) -> bool {
             .any(|word| word == "TEST" || word == "TESTING")
 }
 
-/// The database that a scheme without its driver names; `None` for those that any server for tables is reached by.
+/// Whether a scheme, whatever driver it asks for, is one of the database; `generic` for the only server for tables.
 fn named_by(scheme: &str, database: Database, generic: bool) -> bool {
     let base = scheme.split('+').next().unwrap_or(scheme);
     match base {
