@@ -47,7 +47,7 @@ pub use generate::{
     is_edited, is_single_page, stamped,
 };
 pub use said::{Commands, started_by, with_commands};
-pub use stack::port::told::HINT as PORT_NAMES;
+pub use stack::port::told::tell_port;
 pub use summary::{NotChosen, PagesAnswer, ServiceAnswer, Summary, summary};
 pub use tree::{FileRead, FileTree, FolderTree, Limits, Listing, ListingTree, MemoryTree, SubTree};
 pub use version::TABLE_DATE;

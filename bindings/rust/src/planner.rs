@@ -16,9 +16,8 @@ use devopser_core::model::source::Source;
 use devopser_core::provider::Planner;
 use devopser_core::{Error, Result};
 use devopser_detect::{
-    Commands, FOLDER_COMPOSE, GenerateOptions, PORT_NAMES, database_names, database_servers,
-    detect_folder_at, generate, has_no_password, is_single_page, split_command, started_by,
-    with_commands,
+    Commands, FOLDER_COMPOSE, GenerateOptions, database_names, database_servers, detect_folder_at,
+    generate, has_no_password, is_single_page, split_command, started_by, tell_port, with_commands,
 };
 
 use crate::deployment_files;
@@ -59,10 +58,7 @@ impl Planner for StackPlanner {
 fn apply_overrides(report: &mut Report, spec: &DeploySpec) -> Result<()> {
     with_commands(report, &commands(spec))?;
     if let (Some(stack), Some(port)) = (&mut report.stack, spec.app_port) {
-        let named = stack.hints.get(PORT_NAMES).cloned().unwrap_or_default();
-        for name in named.split_whitespace() {
-            stack.run_env.insert(name.to_owned(), port.to_string());
-        }
+        tell_port(stack, Some(port));
         stack.port = Some(devopser_core::model::report::Fact {
             value: port,
             confidence: 100,
@@ -119,7 +115,6 @@ fn docker_plan(source: &Path, spec: &DeploySpec, report: Report) -> Result<Plan>
     let stack = recognised(&report)?;
     let databases = databases(spec, stack);
     let file_chosen = chosen_file(stack);
-    let run_env = stack.run_env.clone();
     let options = GenerateOptions {
         name: spec.target.app.to_string(),
         // One tenant's build must never see what another's left in a cache.
@@ -145,7 +140,9 @@ fn docker_plan(source: &Path, spec: &DeploySpec, report: Report) -> Result<Plan>
         builds_in(&mut plan, context);
     }
     plan.compose = generated.compose;
-    plan.run_env = run_env;
+    plan.run_env = generated.env;
+    // Every provider tells the port by itself.
+    plan.run_env.remove("PORT");
     plan.warnings.extend(file_chosen);
     with_databases(&mut plan, databases);
     Ok(plan)
@@ -238,7 +235,9 @@ fn image_plan(
 }
 
 fn local_plan(spec: &DeploySpec, report: Report) -> Result<Plan> {
-    let stack = recognised(&report)?.clone();
+    let mut stack = recognised(&report)?.clone();
+    // The port changes from start to start.
+    tell_port(&mut stack, None);
     let mut warnings = report.warnings.clone();
     warnings.push(
         "The provider \"local\" runs the source's own commands as you, without a sandbox.".into(),

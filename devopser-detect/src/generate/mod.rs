@@ -33,6 +33,7 @@ pub use databases::{DatabaseService, database_names, database_servers, has_no_pa
 use lines::{Lines, exec, exec_after};
 
 use crate::said::{TOLD_BUILD, TOLD_START};
+use crate::stack::port::told::tell_port;
 
 /// What the caller wishes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -117,6 +118,9 @@ pub fn generate(report: &Report, options: &GenerateOptions) -> Result<Generated>
         (None, None) => return Err(unknown()),
     };
     let port = port(report, stack, own.is_some(), options);
+    let mut stack = stack.clone();
+    tell_port(&mut stack, Some(port));
+    let stack = &stack;
     let databases = databases::of(stack);
     let (dockerfile, dockerignore) = match own {
         Some(_) => (String::new(), String::new()),

@@ -250,3 +250,25 @@ fn on_this_machine_it_runs_before_the_start_where_no_shell_is_needed() {
     ));
     assert!(plan.warnings.iter().any(|said| said.contains("\"a && b\"")));
 }
+
+#[test]
+fn the_apps_own_name_of_its_port_follows_the_port_and_says_nothing_where_that_changes() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    fs::write(
+        at.join("server.js"),
+        "require('http').createServer().listen(process.env.PORT || 5000)",
+    )
+    .unwrap();
+    fs::write(at.join(".env.example"), "SERVER_PORT=5000\n").unwrap();
+    let told = |spec: &DeploySpec| {
+        let plan = StackPlanner.plan(at, spec).unwrap();
+        plan.run_env.get("SERVER_PORT").cloned()
+    };
+    let mut spec = spec(at);
+    assert_eq!(told(&spec).as_deref(), Some("5000"));
+    spec.app_port = Some(6000);
+    assert_eq!(told(&spec).as_deref(), Some("6000"));
+    spec.provider = ProviderId::new("local").unwrap();
+    assert_eq!(told(&spec), None);
+}

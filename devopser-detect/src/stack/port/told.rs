@@ -5,7 +5,19 @@ use devopser_core::model::report::Detection;
 use crate::scan::{Scan, env};
 
 /// The hint that names the variables that hold the port.
-pub const HINT: &str = "port-names";
+const HINT: &str = "port-names";
+
+/// Sets the variables of the app's own that hold its port to the one that it is given; `None` where that changes with each start,
+/// so that they say nothing else than `PORT` does.
+pub fn tell_port(stack: &mut Detection, port: Option<u16>) {
+    let names = stack.hints.get(HINT).cloned().unwrap_or_default();
+    for name in names.split_whitespace() {
+        match port {
+            Some(port) => stack.run_env.insert(name.to_owned(), port.to_string()),
+            None => stack.run_env.remove(name),
+        };
+    }
+}
 
 /// What a variable is about that holds a port but not the app's own.
 const OTHERS: &[&str] = &[
@@ -115,6 +127,18 @@ mod tests {
         let made = [("SERVER_HOST", "0.0.0.0"), ("SERVER_PORT", "5000")];
         let made = made.map(|(name, value)| (name.to_owned(), value.to_owned()));
         assert_eq!(found, BTreeMap::from(made));
+    }
+
+    #[test]
+    fn another_port_is_told_under_the_same_name() {
+        let mut stack = Detection::default();
+        stack
+            .hints
+            .insert(HINT.to_owned(), "SERVER_PORT".to_owned());
+        tell_port(&mut stack, Some(8080));
+        assert_eq!(stack.run_env["SERVER_PORT"], "8080");
+        tell_port(&mut stack, None);
+        assert!(stack.run_env.is_empty());
     }
 
     #[test]

@@ -6,7 +6,7 @@ const LDAP: &str = "build:gcc build:libc6-dev build:libldap2-dev build:libsasl2-
 const MYSQL: &str = "build:gcc build:libc6-dev build:pkg-config build:default-libmysqlclient-dev build:python3-dev run:libmariadb3"; // https://github.com/PyMySQL/mysqlclient#linux
 const XMLSEC: &str =
     "build:gcc build:libc6-dev build:pkg-config build:libxmlsec1-dev run:libxmlsec1-openssl"; // https://xmlsec.readthedocs.io/en/stable/install.html
-const OPENCV: &str = "run:libgl1 run:libglib2.0-0"; // https://pypi.org/project/opencv-python/
+const OPENCV: &str = "run:libgl1 run:libglib2.0-0"; // https://github.com/opencv/opencv-python#installation-and-usage
 const FFMPEG: &str = "run:ffmpeg";
 
 /// Requirements, each with `build:…` and `run:…`.
@@ -38,7 +38,7 @@ const SYSTEM: &[(&str, &str)] = &[
     ("python-magic", "run:libmagic1"), // https://github.com/ahupp/python-magic#installation
     ("python3-saml", XMLSEC),
     ("pyvips", "run:libvips42"), // https://libvips.github.io/pyvips/README.html
-    ("pyzbar", "run:libzbar0"),  // https://pypi.org/project/pyzbar/
+    ("pyzbar", "run:libzbar0"),  // https://github.com/NaturalHistoryMuseum/pyzbar#installation
     ("ultralytics", OPENCV),
     ("uwsgi", "build:gcc build:libc6-dev build:python3-dev"), // https://uwsgi-docs.readthedocs.io/en/latest/Install.html
     ("wand", "run:imagemagick"), // https://docs.wand-py.org/en/latest/guide/install.html
