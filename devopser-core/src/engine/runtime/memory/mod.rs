@@ -62,7 +62,7 @@ impl MemoryRuntime {
         Self::with_timer(Arc::new(SystemClock))
     }
 
-    fn with_timer(timer: Arc<dyn RunTimer>) -> Self {
+    pub(super) fn with_timer(timer: Arc<dyn RunTimer>) -> Self {
         Self(Arc::new(Memory {
             store: Mutex::default(),
             faults: Mutex::default(),

@@ -1,13 +1,17 @@
 use std::future::{Future, ready};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use super::super::port::BoxFut;
+use super::super::timer::{Busy, RunTimer};
 use super::super::{
     DurableContext, DurableRuntime, MemoryRuntime, PipelineName, Registry, RunState, StepContext,
     StepErrorKind, StepPolicy, StepResult, VirtualClock, join_all,
 };
+use crate::clock::{Clock, SystemClock};
 use crate::{Error, ErrorKind, Result};
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -164,4 +168,61 @@ async fn a_test_can_move_the_clock_by_hand() {
     assert_eq!(result, Ok(json!([1, StepErrorKind::TimedOut])));
     let status = runtime.describe("run").await.expect("a status");
     assert_eq!(status.state, RunState::Completed);
+}
+
+/// A clock that has moved on by a millisecond whenever it is looked at, and that jumps over short waits.
+#[derive(Debug, Default)]
+struct CreepingClock(AtomicU64);
+
+impl Clock for CreepingClock {
+    fn now_ms(&self) -> u64 {
+        self.0.fetch_add(1, Ordering::SeqCst)
+    }
+}
+
+impl RunTimer for CreepingClock {
+    fn sleep_until(&self, at_ms: u64) -> BoxFut<'static, Busy> {
+        let far = at_ms > self.0.load(Ordering::SeqCst) + 10_000;
+        if !far {
+            self.0.fetch_max(at_ms, Ordering::SeqCst);
+        }
+        Box::pin(async move {
+            if far {
+                std::future::pending::<()>().await;
+            }
+            tokio::task::yield_now().await;
+            SystemClock.busy()
+        })
+    }
+
+    fn busy(&self) -> Busy {
+        SystemClock.busy()
+    }
+}
+
+async fn tries(cx: &dyn DurableContext, backoff_ms: Value) -> StepResult {
+    let backoff = Duration::from_millis(backoff_ms.as_u64().unwrap_or_default());
+    let policy = StepPolicy::default().attempts(3).backoff(backoff);
+    cx.step_with("fails", Value::Null, policy).await
+}
+
+async fn fails(_: &dyn StepContext, _: Value) -> Result<Value> {
+    Err(Error::new(ErrorKind::Unavailable, "not yet"))
+}
+
+#[tokio::test]
+async fn an_attempt_that_becomes_due_between_two_looks_at_the_clock_begins() {
+    let registry = Registry::new()
+        .pipeline("tested", 1, tries)
+        .step("fails", fails);
+    for backoff_ms in 1..=40 {
+        let runtime = MemoryRuntime::with_timer(Arc::new(CreepingClock::default()));
+        let started = runtime.start("run", &name(), json!(backoff_ms)).await;
+        started.expect("a start");
+        let ending = runtime.run_to_end(&registry, "run");
+        let result = tokio::time::timeout(Duration::from_secs(20), ending).await;
+        let result = result.unwrap_or_else(|_| panic!("{backoff_ms} ms: it is waited for ever"));
+        let kind = result.map_err(|error| error.kind);
+        assert_eq!(kind, Err(StepErrorKind::Failed), "{backoff_ms} ms");
+    }
 }

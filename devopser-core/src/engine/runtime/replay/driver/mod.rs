@@ -273,8 +273,8 @@ impl<'a> Driver<'a> {
         Ok(())
     }
 
+    /// When something is due next, also what became due since it was last looked for.
     fn next_due(&self) -> Option<u64> {
-        let now = self.timer.now_ms();
         let state = locked(&self.state);
         let calls = state.calls.values().filter(|call| call.is_open());
         let waits = calls.filter_map(|call| match call.asked {
@@ -283,7 +283,8 @@ impl<'a> Driver<'a> {
         });
         let retries = self.retries.iter().filter_map(|(call, (_, due_ms))| {
             let open = !self.bodies.has(*call) && state.calls.contains_key(call);
-            (open && *due_ms > now).then_some(*due_ms)
+            // Behind a body that nobody wants any more nothing starts; its end is what is waited for.
+            (open && !self.bodies.has_dropped()).then_some(*due_ms)
         });
         let next = waits.chain(retries).min();
         // A worker that goes down waits for its bodies only.
