@@ -252,6 +252,7 @@ async fn price_list() {
             container: Default::default(),
             limits: None,
             companions: Vec::new(),
+            health_path: None,
             run_env: BTreeMap::new(),
             compose: String::new(),
             makes: Vec::new(),

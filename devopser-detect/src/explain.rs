@@ -105,6 +105,7 @@ fn chosen(out: &mut String, stack: &Detection, report: &Report) {
         Some(port) => said(out, "port", &port.to_string(), path),
         None => row(out, name, stack.port.as_ref(), ToString::to_string),
     }
+    row(out, "health", stack.health_path.as_ref(), Clone::clone);
     row(out, "kind", stack.is_static.as_ref(), |value| {
         (if *value { "static site" } else { "server" }).to_owned()
     });

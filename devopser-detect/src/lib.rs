@@ -248,6 +248,7 @@ pub(crate) fn report_of(scan: &Scan<'_>) -> Report {
         stack::port::told::settle(scan, stack);
         stack::names::settle(scan, stack);
         stack::release::settle(scan, stack);
+        stack::health::settle(scan, stack);
     }
     let own = scan.first(stack::dockerfile::NAMES);
     let file = own.and_then(|path| scan.dockerfile(path));

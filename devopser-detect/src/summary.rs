@@ -28,6 +28,9 @@ pub struct Summary {
     /// Brings the tables of its database up to date, before each start; not with a Dockerfile of the repository's own.
     #[serde(default)]
     pub release_command: Option<String>,
+    /// What is asked whether it is well, where its authors name another path than `/`.
+    #[serde(default)]
+    pub health_path: Option<String>,
     /// The port that it listens on.
     pub port: Option<u16>,
     /// The port that it is told through `PORT` where nothing names one.
@@ -148,6 +151,7 @@ pub fn summary(report: &Report) -> Summary {
             .is_none()
             .then(|| value(&stack.release_command))
             .flatten(),
+        health_path: value(&stack.health_path),
         port: report
             .dockerfile_port
             .or_else(|| answer(&stack.port).map(|fact| fact.value)),
@@ -249,6 +253,7 @@ fn proofs(stack: &Detection) -> impl Iterator<Item = (&'static str, u8, &Vec<Evi
         proof("build_command", stack.build_command.as_ref()),
         proof("start_command", stack.start_command.as_ref()),
         proof("release_command", stack.release_command.as_ref()),
+        proof("health_path", stack.health_path.as_ref()),
         proof("output_dir", stack.output_dir.as_ref()),
         proof(port, stack.port.as_ref()),
         proof("databases", stack.databases.as_ref()),

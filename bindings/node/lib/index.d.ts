@@ -16,6 +16,8 @@ export interface Stack {
   startCommand: string | null;
   /** Brings the tables of its database up to date, before each start. */
   releaseCommand: string | null;
+  /** Asked whether it is well, where its authors name another path than `/`. */
+  healthPath: string | null;
   port: number | null;
   /** Handed over as `PORT` where nothing names a port. */
   assumedPort: number | null;

@@ -43,6 +43,7 @@ class Stack(_Further):
     build_command: str | None
     start_command: str | None
     release_command: str | None
+    health_path: str | None
     port: int | None
     assumed_port: int | None
     databases: list[str] | None

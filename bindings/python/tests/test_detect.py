@@ -22,9 +22,11 @@ class Detect(unittest.TestCase):
         self.write("requirements.txt", "flask==3.1.0\ngunicorn\n")
         self.write("app.py", "from flask import Flask\napp = Flask(__name__)\n")
         self.write("Procfile", "release: flask db upgrade\n")
+        self.write("fly.toml", "[[http_service.checks]]\npath = '/healthz'\n")
         stack = devopser.detect(self.folder)
         self.assertEqual((stack["runtime"], stack["framework"]), ("python", "flask"))
         self.assertEqual(stack["release_command"], "flask db upgrade")
+        self.assertEqual(stack["health_path"], "/healthz")
         proofs = {proof["path"] for proof in stack["evidence"]["framework"]}
         self.assertLessEqual(proofs, {"app.py", "requirements.txt"})
         self.assertTrue(proofs)

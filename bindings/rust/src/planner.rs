@@ -120,7 +120,7 @@ fn docker_plan(source: &Path, spec: &DeploySpec, report: Report) -> Result<Plan>
         // One tenant's build must never see what another's left in a cache.
         cache_scope: format!("{}-{}", spec.target.tenant, spec.target.app),
         port: spec.app_port,
-        health_path: spec.health.path.clone().unwrap_or_else(|| "/".into()),
+        health_path: spec.health.path.clone(),
         build_env: build_names(spec)?,
         build_secrets: spec.build_secrets.keys().cloned().collect(),
         use_own_dockerfile: spec.own_dockerfile,
@@ -213,6 +213,7 @@ fn image_plan(
         container: ContainerOptions::default(),
         limits: None,
         companions: Vec::new(),
+        health_path: health_path(&report),
         run_env: BTreeMap::new(),
         compose: String::new(),
         makes: vec![
@@ -283,6 +284,7 @@ fn local_plan(spec: &DeploySpec, report: Report) -> Result<Plan> {
         container: ContainerOptions::default(),
         limits: None,
         companions: Vec::new(),
+        health_path: health_path(&report),
         run_env: stack.run_env.clone(),
         compose: String::new(),
         makes: vec![format!("a process of {} on this machine", spec.target.app)],
@@ -290,6 +292,12 @@ fn local_plan(spec: &DeploySpec, report: Report) -> Result<Plan> {
         build,
         report,
     })
+}
+
+/// The path that the app's authors ask whether it is well.
+fn health_path(report: &Report) -> Option<String> {
+    let found = report.stack.as_ref()?.health_path.as_ref()?;
+    Some(found.value.clone())
 }
 
 /// The release command, if it can be run here: no shell is used on this machine.

@@ -11,6 +11,7 @@ const FIELDS = [
   ['release_command', 'Before start'],
   ['start_command', 'Start'],
   ['port', 'Port'],
+  ['health_path', 'Health check'],
   ['databases', 'Databases'],
   ['output_dir', 'Output folder'],
   ['services', 'Services'],

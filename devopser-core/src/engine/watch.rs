@@ -46,7 +46,7 @@ impl Probe for HttpProbe {
             }
             Some(Upstream::Folder { path, .. }) => Err(format!("{} is no folder", path.display())),
             Some(Upstream::Address { address }) => {
-                let check = probe(*address, health.path.as_deref());
+                let check = probe(*address, health.path.fetched());
                 tokio::time::timeout(health.timeout, check)
                     .await
                     .unwrap_or_else(|_| {

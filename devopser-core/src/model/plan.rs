@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::id::{EnvName, IdempotencyKey, ProviderId, Target};
 use crate::model::container::{Companion, ContainerOptions};
 use crate::model::report::{Database, Report};
-use crate::model::service::{Environment, HealthCheck, Limits, SecretRef};
+use crate::model::service::{Environment, HealthCheck, HealthPath, Limits, SecretRef};
 use crate::model::source::Source;
 
 /// What happens when a target has a deployment under way already.
@@ -201,6 +201,9 @@ pub struct Plan {
     /// How its container is run, where the repository's compose file says so.
     #[serde(default)]
     pub container: ContainerOptions,
+    /// The path of its health check, as the app's authors tell their platform or container; the spec's own wins.
+    #[serde(default)]
+    pub health_path: Option<String>,
     /// Its limits, where the compose file says any and the spec does not.
     #[serde(default)]
     pub limits: Option<Limits>,
@@ -215,4 +218,19 @@ pub struct Plan {
     pub makes: Vec<String>,
     /// What a person should know, a line each.
     pub warnings: Vec<String>,
+}
+
+impl Plan {
+    /// The health check of a release: the spec's, with the path that was detected where the spec names none.
+    #[must_use]
+    pub fn health(&self, spec: &HealthCheck) -> HealthCheck {
+        let path = match (&spec.path, &self.health_path) {
+            (HealthPath::Detected, Some(path)) => HealthPath::Path(path.clone()),
+            (path, _) => path.clone(),
+        };
+        HealthCheck {
+            path,
+            ..spec.clone()
+        }
+    }
 }

@@ -180,6 +180,9 @@ pub struct Detection {
     /// The command that brings the tables of its database up to date: it runs before each start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub release_command: Option<Fact<String>>,
+    /// The path that says whether the app is well, as its authors tell a platform or a container.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health_path: Option<Fact<String>>,
     /// The port that the app listens on where `PORT` is not obeyed or not set.
     pub port: Option<Fact<u16>>,
     /// Databases and caches that it needs.

@@ -118,12 +118,56 @@ impl Default for Limits {
     }
 }
 
+/// What a health check asks for. In JSON a field that is left out, `null`, or the path.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Option<String>", into = "Option<String>")]
+pub enum HealthPath {
+    /// The path that the app's authors tell their platform or container, else `/`.
+    #[default]
+    Detected,
+    /// Nothing: a TCP connection is enough.
+    Connection,
+    /// This path. Any answer below 500 is healthy.
+    Path(String),
+}
+
+impl HealthPath {
+    /// The path that is fetched where detection has no say; `None`: a connection is enough.
+    #[must_use]
+    pub fn fetched(&self) -> Option<&str> {
+        match self {
+            Self::Detected => Some("/"),
+            Self::Connection => None,
+            Self::Path(path) => Some(path),
+        }
+    }
+
+    /// Whether detection says it.
+    #[must_use]
+    pub fn is_detected(&self) -> bool {
+        *self == Self::Detected
+    }
+}
+
+impl From<Option<String>> for HealthPath {
+    fn from(path: Option<String>) -> Self {
+        path.map_or(Self::Connection, Self::Path)
+    }
+}
+
+impl From<HealthPath> for Option<String> {
+    fn from(path: HealthPath) -> Self {
+        path.fetched().map(str::to_owned)
+    }
+}
+
 /// How it is decided that a release can take requests.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct HealthCheck {
-    /// The path that is fetched. Any answer below 500 is healthy. `None`: a TCP connection is enough.
-    pub path: Option<String>,
+    /// What is asked for. Default: what detection found.
+    #[serde(skip_serializing_if = "HealthPath::is_detected")]
+    pub path: HealthPath,
     /// The longest time until the first healthy answer. Default: 2 minutes.
     pub start_timeout: Duration,
     /// The longest time of one check. Default: 5 seconds.
@@ -133,7 +177,7 @@ pub struct HealthCheck {
 impl Default for HealthCheck {
     fn default() -> Self {
         Self {
-            path: Some("/".into()),
+            path: HealthPath::Detected,
             start_timeout: Duration::from_secs(120),
             timeout: Duration::from_secs(5),
         }
@@ -323,6 +367,20 @@ mod tests {
         assert_eq!(filled("pgsql"), Some(EnvValue::Plain("pgsql".into())));
         for text in ["${OTHER}", "${HOST", "${a b}"] {
             assert_eq!(filled(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_health_check_that_names_no_path_is_not_one_that_wants_a_connection() {
+        for (text, path) in [
+            ("{}", HealthPath::Detected),
+            (r#"{"path":null}"#, HealthPath::Connection),
+            (r#"{"path":"/"}"#, HealthPath::Path("/".into())),
+        ] {
+            let check: HealthCheck = serde_json::from_str(text).unwrap();
+            assert_eq!(check.path, path, "{text}");
+            let kept = serde_json::to_string(&check).unwrap();
+            assert_eq!(serde_json::from_str::<HealthCheck>(&kept).unwrap(), check);
         }
     }
 }

@@ -49,6 +49,7 @@ impl Planner for OneImage {
             container: Default::default(),
             limits: None,
             companions: Vec::new(),
+            health_path: None,
             run_env: Default::default(),
             compose: String::new(),
             makes: Vec::new(),

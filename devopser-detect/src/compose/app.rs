@@ -16,6 +16,7 @@ use super::policy::{self, is_false};
 use super::service::{self, Plain};
 use super::{Variables, build};
 use crate::dockerfile::Dockerfile;
+use crate::stack::health::fetched;
 use crate::tree::FileTree;
 
 /// A compose file as an app.
@@ -30,6 +31,8 @@ pub struct ComposeApp {
     pub build: BuildPlan,
     /// The port that it listens on in its container, where the file or its Dockerfile says one.
     pub port: Option<u16>,
+    /// The path that its health check fetches over HTTP.
+    pub health_path: Option<String>,
     /// How its container is run.
     pub container: ContainerOptions,
     /// Its limits, where the file says any.
@@ -180,16 +183,17 @@ fn app(
     let mut container = web.container.clone();
     container.aliases.push(web.name.clone());
     container.wait_for = waits(&web);
+    let port = chosen.port.map(|port| port.inside);
+    let port = port.or_else(|| exposed(&web));
+    let check = container.health.as_ref().map(|check| check.test.join(" "));
     Ok(ComposeApp {
         evidence: Evidence::line(
             path.clone(),
             Some(line),
             format!("{}: {}", web.name, chosen.why),
         ),
-        port: chosen
-            .port
-            .map(|port| port.inside)
-            .or_else(|| exposed(&web)),
+        health_path: check.and_then(|check| fetched(&check, port)),
+        port,
         build: build::plan(&web),
         limits: web.is_limited.then_some(web.limits),
         warnings: warnings(&services, &web.name),

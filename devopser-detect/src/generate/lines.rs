@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use devopser_core::id::EnvName;
+use devopser_core::model::service::HealthPath;
 use devopser_core::{Error, ErrorKind, Result};
 
 use super::{GenerateOptions, inputs};
@@ -14,6 +15,8 @@ pub(crate) struct Lines<'o> {
     /// Names that the repository's own commands are handed.
     build_env: &'o BTreeSet<EnvName>,
     build_secrets: &'o BTreeSet<EnvName>,
+    /// Whether a health check is written.
+    is_checked: bool,
     /// What `ENV` sets, for each named stage.
     stages: BTreeMap<String, BTreeSet<String>>,
     /// The stage that is written now: its name, what `ENV` sets in it, and whether its `ARG` lines stand.
@@ -32,6 +35,7 @@ impl<'o> Lines<'o> {
             lines: Vec::new(),
             build_env: &options.build_env,
             build_secrets: &options.build_secrets,
+            is_checked: options.health_path != HealthPath::Connection,
             stages: BTreeMap::new(),
             name: None,
             set: BTreeSet::new(),
@@ -178,8 +182,11 @@ impl<'o> Lines<'o> {
         self.add(format!("CMD {words}"))
     }
 
-    /// `HEALTHCHECK` in exec form.
+    /// `HEALTHCHECK` in exec form; none where a connection is enough.
     pub(crate) fn health(&mut self, words: &[&str]) -> &mut Self {
+        if !self.is_checked {
+            return self;
+        }
         let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
         self.add(format!(
             "HEALTHCHECK --interval=10s --timeout=5s --start-period=40s --retries=3 CMD {}",

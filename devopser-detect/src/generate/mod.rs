@@ -27,6 +27,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use devopser_core::id::EnvName;
 use devopser_core::model::report::{Detection, Report};
+use devopser_core::model::service::HealthPath;
 use devopser_core::{Error, ErrorKind, Result};
 
 pub use databases::{DatabaseService, database_names, database_servers, has_no_password};
@@ -48,8 +49,8 @@ pub struct GenerateOptions {
     pub migrate: bool,
     /// Base images to take instead: `node:22-slim` → `mirror.example/node:22-slim`. Default: none.
     pub images: BTreeMap<String, String>,
-    /// The path that the health check asks for. Default: `/`.
-    pub health_path: String,
+    /// What the health check asks for. Default: what the report says, else `/`. For a connection none is written.
+    pub health_path: HealthPath,
     /// What the ids of BuildKit's cache mounts begin with. The caches of one engine are shared by id, so a host with
     /// several tenants gives each tenant and app its own. Default: `app`.
     pub cache_scope: String,
@@ -70,7 +71,7 @@ impl Default for GenerateOptions {
             use_own_dockerfile: true,
             migrate: true,
             images: BTreeMap::new(),
-            health_path: "/".to_owned(),
+            health_path: HealthPath::Detected,
             cache_scope: "app".to_owned(),
             in_folder: false,
             build_env: BTreeSet::new(),
@@ -126,10 +127,12 @@ pub fn generate(report: &Report, options: &GenerateOptions) -> Result<Generated>
         Some(_) => (String::new(), String::new()),
         None => {
             inputs::check(options)?;
-            (
-                dockerfile(stack, &Plan { port, options })?,
-                ignore::of(stack),
-            )
+            let plan = Plan {
+                port,
+                health: health(stack, options),
+                options,
+            };
+            (dockerfile(stack, &plan)?, ignore::of(stack))
         }
     };
     let mut env = stack.run_env.clone();
@@ -153,6 +156,8 @@ pub fn generate(report: &Report, options: &GenerateOptions) -> Result<Generated>
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Plan<'o> {
     pub(crate) port: u16,
+    /// The path of the health check.
+    pub(crate) health: &'o str,
     pub(crate) options: &'o GenerateOptions,
 }
 
@@ -180,8 +185,7 @@ impl Plan<'_> {
     /// The path of the health check as it may stand in a quoted text.
     pub(crate) fn health_path(&self) -> String {
         let path: String = self
-            .options
-            .health_path
+            .health
             .chars()
             .filter(|char| char.is_ascii_alphanumeric() || "/-_.~%?=&".contains(*char))
             .collect();
@@ -191,6 +195,14 @@ impl Plan<'_> {
             format!("/{path}")
         }
     }
+}
+
+/// The path of the health check: the caller's, or what was found.
+fn health<'o>(stack: &'o Detection, options: &'o GenerateOptions) -> &'o str {
+    let found = stack.health_path.as_ref();
+    let found = found.filter(|_| options.health_path.is_detected());
+    let asked = found.map(|fact| fact.value.as_str());
+    asked.or(options.health_path.fetched()).unwrap_or("/")
 }
 
 fn unknown() -> Error {

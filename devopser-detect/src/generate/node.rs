@@ -230,7 +230,14 @@ pub(super) fn system(stack: &Detection, lines: &mut Lines<'_>) {
         // https://www.prisma.io/docs/orm/reference/system-requirements
         packages.extend(["ca-certificates", "openssl"]);
     }
+    let browser = hint(stack, "browser");
+    packages.extend(browser);
     lines.apt(&packages);
+    if let Some(browser) = browser {
+        // https://pptr.dev/guides/configuration
+        let path = format!("/usr/bin/{browser}");
+        lines.env([("PUPPETEER_EXECUTABLE_PATH", path.as_str())]);
+    }
 }
 
 /// What dependencies need of the system where they are built.

@@ -5,6 +5,7 @@ use devopser_core::model::report::{Evidence, Fact};
 use serde_json::Value;
 
 use super::Scan;
+use crate::stack::health::sound;
 
 /// The files that are read.
 pub(crate) const FILES: &[&str] = &[
@@ -95,6 +96,43 @@ pub(crate) fn release(scan: &Scan<'_>) -> Option<Fact<String>> {
             scan.evidence(path, command, "what its platform runs before each release"),
         )
     })
+}
+
+/// The path that the platform asks whether the app is well.
+pub(crate) fn health(scan: &Scan<'_>) -> Option<Fact<String>> {
+    const CHECKS: &[(&str, &[&str])] = &[
+        // https://fly.io/docs/reference/configuration/#http_service-checks, #services-http_checks, #the-checks-section
+        (
+            "fly.toml",
+            &["/http_service/checks", "/services/0/http_checks", "/checks"],
+        ),
+        ("railway.json", &["/deploy/healthcheckPath"]), // https://docs.railway.com/reference/config-as-code
+        ("railway.toml", &["/deploy/healthcheckPath"]),
+        (".do/app.yaml", &["/services/0/health_check/http_path"]), // https://docs.digitalocean.com/products/app-platform/reference/app-spec/
+        ("app.json", &["/healthchecks/web"]), // https://dokku.com/docs/deployment/zero-downtime-deploys/
+    ];
+    let named = CHECKS.iter().find_map(|(path, pointers)| {
+        let value = read(scan, path)?;
+        let mut found = pointers.iter().filter_map(|pointer| value.pointer(pointer));
+        Some((*path, found.find_map(path_of_check)?))
+    });
+    let (file, path) = named.or_else(|| {
+        let file = "render.yaml";
+        Some((file, sound(&in_service(scan, file, "healthCheckPath")?)?))
+    })?;
+    let evidence = scan.evidence(file, &path, "what its platform asks whether it is well");
+    Some(Fact::new(path, 93, evidence))
+}
+
+/// The path itself, or that of the first check of a list or a table that has one.
+fn path_of_check(check: &Value) -> Option<String> {
+    let of_one = |check: &Value| sound(check.get("path")?.as_str()?);
+    match check {
+        Value::String(path) => sound(path),
+        Value::Array(all) => all.iter().find_map(of_one),
+        Value::Object(all) => all.values().find_map(of_one),
+        _ => None,
+    }
 }
 
 /// The port that the platform's file says the app listens on.
@@ -244,6 +282,41 @@ mod tests {
             of("fly.toml", "[[services]]\ninternal_port = 8082\n").1,
             Some(8082)
         );
+    }
+
+    #[test]
+    fn the_path_of_a_check_is_read_of_each_platform() {
+        for (path, text) in [
+            ("fly.toml", "[[http_service.checks]]\npath = '/up'\n"),
+            (
+                "fly.toml",
+                "[[services]]\n[[services.http_checks]]\npath = '/up'\n",
+            ),
+            (
+                "fly.toml",
+                "[checks]\n[checks.tcp]\ntype = 'tcp'\n[checks.web]\npath = '/up'\n",
+            ),
+            ("railway.json", r#"{"deploy": {"healthcheckPath": "/up"}}"#),
+            ("railway.toml", "[deploy]\nhealthcheckPath = \"/up\"\n"),
+            (
+                "render.yaml",
+                "services:\n - type: web\n   healthCheckPath: /up\n",
+            ),
+            (
+                ".do/app.yaml",
+                "services:\n - health_check:\n     http_path: /up\n",
+            ),
+            (
+                "app.json",
+                r#"{"healthchecks": {"web": [{"type": "startup", "path": "/up"}]}}"#,
+            ),
+        ] {
+            let tree = MemoryTree::new([(path, text)]);
+            let found = health(&Scan::new(&tree)).map(|fact| fact.value);
+            assert_eq!(found.as_deref(), Some("/up"), "{text}");
+        }
+        let tree = MemoryTree::new([("render.yaml", "services:\n - healthCheckPath: /\n")]);
+        assert!(health(&Scan::new(&tree)).is_none());
     }
 
     #[test]

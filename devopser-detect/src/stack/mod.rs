@@ -7,6 +7,7 @@ pub(crate) mod dockerfile;
 pub(crate) mod dotnet;
 pub(crate) mod elixir;
 pub(crate) mod go;
+pub(crate) mod health;
 pub(crate) mod java;
 pub(crate) mod names;
 pub(crate) mod node;

@@ -95,9 +95,9 @@ pub(crate) struct GenerateArguments {
     /// The port that the app listens on, where detection is wrong.
     #[arg(long)]
     pub(crate) app_port: Option<u16>,
-    /// The path of the health check.
-    #[arg(long, value_name = "PATH", default_value = "/")]
-    pub(crate) health_path: String,
+    /// The path of the health check, where detection is wrong; `-` for none.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) health_path: Option<String>,
     /// The name of a variable for the build.
     #[arg(long = "build-env", value_name = "NAME")]
     pub(crate) build_env: Vec<EnvName>,
@@ -164,7 +164,7 @@ pub(crate) struct SpecArguments {
     /// The most processors: 0.5, 2.
     #[arg(long)]
     pub(crate) cpus: Option<f64>,
-    /// The path of the health check; `-` only waits for a connection.
+    /// The path of the health check, where detection is wrong; `-` only waits for a connection.
     #[arg(long, value_name = "PATH")]
     pub(crate) health_path: Option<String>,
     /// The longest time until it must be healthy, in seconds.

@@ -3,12 +3,14 @@
 use std::fmt::Write as _;
 
 use devopser::detect::{self, GenerateOptions, detect_folder_at};
+use devopser::model::service::HealthPath;
 use devopser::source::inside;
 use devopser::{Error, FileOutcome, Result, write_deployment_files};
 
 use super::DONE;
 use super::args::GenerateArguments;
 use super::output::Output;
+use super::source::health_path;
 
 /// Writes the generated files to `.deployment/`, and says which were kept.
 pub(crate) fn generate(given: &GenerateArguments, output: &Output) -> Result<u8> {
@@ -21,7 +23,10 @@ pub(crate) fn generate(given: &GenerateArguments, output: &Output) -> Result<u8>
     let folder = inside(&given.folder, root)?;
     let options = GenerateOptions {
         port: given.app_port,
-        health_path: given.health_path.clone(),
+        health_path: match &given.health_path {
+            Some(path) => health_path(path)?,
+            None => HealthPath::Detected,
+        },
         use_own_dockerfile: false,
         in_folder: true,
         build_env: given.build_env.iter().cloned().collect(),

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use devopser::id::{AppName, EnvName, GitRevision, IdempotencyKey, ImageRef, ProviderId, Target};
-use devopser::model::service::EnvValue;
+use devopser::model::service::{EnvValue, HealthPath};
 use devopser::{
     DeploySpec, Engine, Error, ErrorKind, GitUrl, OverlapPolicy, Result, Secret, Source,
 };
@@ -46,6 +46,20 @@ pub(crate) fn named(text: &str, revision: Option<&str>) -> Result<Source> {
             Error::invalid("source", format!("\"{text}\" cannot be read: {error}"))
                 .with_remedy("Name a folder, an archive, a git URL, or image:NAME."),
         ),
+    }
+}
+
+/// What a health check asks for.
+pub(crate) fn health_path(text: &str) -> Result<HealthPath> {
+    match text {
+        "-" => Ok(HealthPath::Connection),
+        path if path.starts_with('/') && path.bytes().all(|b| (0x21..0x7f).contains(&b)) => {
+            Ok(HealthPath::Path(path.into()))
+        }
+        _ => Err(Error::invalid(
+            "health_path",
+            "must begin with '/' and hold no white space, or be '-'",
+        )),
     }
 }
 
@@ -136,18 +150,7 @@ fn set_limits(spec: &mut DeploySpec, given: &SpecArguments) -> Result<()> {
         spec.limits.cpu_millis = Some(millis);
     }
     if let Some(path) = &given.health_path {
-        spec.health.path = match path.as_str() {
-            "-" => None,
-            path if path.starts_with('/') && path.bytes().all(|b| (0x21..0x7f).contains(&b)) => {
-                Some(path.into())
-            }
-            _ => {
-                return Err(Error::invalid(
-                    "health_path",
-                    "must begin with '/' and hold no white space, or be '-'",
-                ));
-            }
-        };
+        spec.health.path = health_path(path)?;
     }
     if let Some(seconds) = given.health_timeout {
         if !(1..=1800).contains(&seconds) {

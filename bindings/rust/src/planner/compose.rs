@@ -126,6 +126,7 @@ fn of(spec: &DeploySpec, report: &Report, app: ComposeApp) -> Plan {
     if let Some(limits) = app.limits.filter(|_| spec.limits == Limits::default()) {
         plan.limits = Some(limits);
     }
+    plan.health_path = app.health_path;
     plan.companions = app.companions;
     for companion in &mut plan.companions {
         companion.build = from_top(companion.build.clone(), root);

@@ -1,6 +1,7 @@
 use std::fs;
 
 use devopser_core::id::{AppName, EnvironmentName, ProviderId, Target, TenantId};
+use devopser_core::model::service::HealthPath;
 use devopser_core::model::source::Source;
 use devopser_detect::{FOLDER, FOLDER_DOCKERFILE};
 
@@ -271,4 +272,46 @@ fn the_apps_own_name_of_its_port_follows_the_port_and_says_nothing_where_that_ch
     assert_eq!(told(&spec).as_deref(), Some("6000"));
     spec.provider = ProviderId::new("local").unwrap();
     assert_eq!(told(&spec), None);
+}
+
+#[test]
+fn the_path_of_the_health_check_is_the_callers_or_the_authors() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let package = r#"{"scripts": {"start": "node a.js"}}"#;
+    fs::write(at.join("package.json"), package).unwrap();
+    let railway = r#"{"deploy": {"healthcheckPath": "/well"}}"#;
+    fs::write(at.join("railway.json"), railway).unwrap();
+    let asked = |path: HealthPath| {
+        let mut spec = spec(at);
+        spec.health.path = path;
+        let plan = StackPlanner.plan(at, &spec).unwrap();
+        let (dockerfile, _) = image(&plan);
+        let check = dockerfile
+            .lines()
+            .find(|line| line.starts_with("HEALTHCHECK"));
+        (
+            plan.health(&spec.health).path,
+            check.unwrap_or_default().to_owned(),
+        )
+    };
+    let (path, check) = asked(HealthPath::Detected);
+    assert_eq!(path, HealthPath::Path("/well".to_owned()));
+    assert!(check.contains("path:'/well'"), "{check}");
+    let (path, check) = asked(HealthPath::Path("/".to_owned()));
+    assert_eq!(path, HealthPath::Path("/".to_owned()));
+    assert!(check.contains("path:'/'"), "{check}");
+    let (path, check) = asked(HealthPath::Connection);
+    assert_eq!((path, check.as_str()), (HealthPath::Connection, ""));
+}
+
+#[test]
+fn the_service_that_gets_the_address_is_asked_what_its_own_health_check_fetches() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    fs::write(at.join("Dockerfile"), "FROM a\nEXPOSE 8080\n").unwrap();
+    let compose = "services:\n  web:\n    build: .\n    ports: ['8080']\n    healthcheck:\n      test: curl -f http://localhost:8080/ready\n";
+    fs::write(at.join("compose.yaml"), compose).unwrap();
+    let plan = StackPlanner.plan(at, &spec(at)).unwrap();
+    assert_eq!(plan.health_path.as_deref(), Some("/ready"));
 }

@@ -70,7 +70,11 @@ const FILES: &[(&str, &str)] = &[
     ),
     (
         "services/released/server.js",
-        "const tables = require('fs').readFileSync('tables.txt');\nrequire('http').createServer((_, response) => response.end(tables)).listen(process.env.PORT || 3000);\n",
+        "const tables = require('fs').readFileSync('tables.txt');\nlet warm = false;\nrequire('http').createServer((request, response) => {\n  warm ||= request.url === '/warm';\n  response.statusCode = warm ? 200 : 500;\n  response.end(tables);\n}).listen(process.env.PORT || 3000);\n",
+    ),
+    (
+        "services/released/fly.toml",
+        "[[http_service.checks]]\npath = '/warm'\n",
     ),
     (
         "services/own/other.js",

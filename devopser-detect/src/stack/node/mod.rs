@@ -271,7 +271,8 @@ fn installation(scan: &Scan<'_>, package: &Package, into: &mut Detection) {
     for (hint, found) in [
         ("files", files.collect::<Vec<_>>()),
         ("folders", folders.collect()),
-        ("skips", skips(package, above.as_deref())),
+        ("skips", system::skips(package, above.as_deref())),
+        ("browser", system::browser(package)),
         ("system", system::packages(package, above.as_deref())),
     ] {
         if !found.is_empty() || hint == "files" {
@@ -324,33 +325,6 @@ fn hints(scan: &Scan<'_>, package: &Package, row: Option<&Framework>, into: &mut
     for (key, value) in row.map(|row| row.run_env).unwrap_or_default() {
         into.run_env.insert((*key).to_owned(), (*value).to_owned());
     }
-}
-
-/// What tells an installation to leave out browsers that only tests use
-/// (<https://docs.cypress.io/app/references/advanced-installation#Skipping-installation>, <https://pptr.dev/guides/configuration>).
-fn skips(package: &Package, above: Option<&Package>) -> Vec<&'static str> {
-    const RUNNERS: &[&str] = &[
-        "jest",
-        "jest-puppeteer",
-        "mocha",
-        "vitest",
-        "@playwright/test",
-    ];
-    let all = || [Some(package), above].into_iter().flatten();
-    let mut found = Vec::new();
-    if all().any(|package| package.has("cypress")) {
-        found.push("CYPRESS_INSTALL_BINARY=0");
-    }
-    // A build may need it as well: to make pages out of an application.
-    let tests_with = |package: &Package| {
-        package.dev_dependencies.contains_key("puppeteer")
-            && RUNNERS.iter().any(|runner| package.has(runner))
-    };
-    if all().any(tests_with) && !all().any(|package| package.dependencies.contains_key("puppeteer"))
-    {
-        found.push("PUPPETEER_SKIP_DOWNLOAD=true");
-    }
-    found
 }
 
 /// Whether an installation reads more of the repository than its manifests: hooks that it runs, packages that lie in it, and

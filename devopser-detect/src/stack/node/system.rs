@@ -47,6 +47,52 @@ pub(super) fn packages(package: &Package, above: Option<&Package>) -> Vec<&'stat
     found
 }
 
+/// What tells an installation to leave out browsers: those that only tests use, and one that the image has already
+/// (<https://docs.cypress.io/app/references/advanced-installation#Skipping-installation>, <https://pptr.dev/guides/configuration>).
+pub(super) fn skips(package: &Package, above: Option<&Package>) -> Vec<&'static str> {
+    const RUNNERS: &[&str] = &[
+        "jest",
+        "jest-puppeteer",
+        "mocha",
+        "vitest",
+        "@playwright/test",
+    ];
+    // Tools of tests that depend on Puppeteer themselves.
+    const TESTS: &[&str] = &[
+        "@netlify/plugin-lighthouse",
+        "backstopjs",
+        "netlify-plugin-cypress",
+        "pa11y",
+        "pa11y-ci",
+    ];
+    let all = || [Some(package), above].into_iter().flatten();
+    let mut found = Vec::new();
+    if all().any(|package| package.has("cypress")) {
+        found.push("CYPRESS_INSTALL_BINARY=0");
+    }
+    // A build may need it as well: to make pages out of an application.
+    let tests_with = |package: &Package| {
+        package.dev_dependencies.contains_key("puppeteer")
+            && RUNNERS.iter().any(|runner| package.has(runner))
+    };
+    let brings =
+        |package: &Package| !package.has("puppeteer") && TESTS.iter().any(|test| package.has(test));
+    let above_runs_it = above.is_some_and(|above| above.dependencies.contains_key("puppeteer"));
+    if !browser(package).is_empty()
+        || !above_runs_it && all().any(|package| tests_with(package) || brings(package))
+    {
+        found.push("PUPPETEER_SKIP_DOWNLOAD=true");
+    }
+    found
+}
+
+/// The browser that a program drives, as a package of Debian's: what Puppeteer downloads has none of the libraries that it needs
+/// (<https://pptr.dev/troubleshooting#running-puppeteer-in-docker>).
+pub(super) fn browser(package: &Package) -> Vec<&'static str> {
+    let drives = package.dependencies.contains_key("puppeteer");
+    drives.then_some("chromium").into_iter().collect()
+}
+
 fn ranges(package: &Package) -> impl Iterator<Item = &str> {
     let all = package.dependencies.values();
     all.chain(package.dev_dependencies.values())
@@ -100,6 +146,25 @@ mod tests {
     fn a_client_of_postgresql_is_built_with_its_library_and_runs_with_it() {
         let found = of(r#""pg-native": "3""#);
         assert!(found.contains(&"build:libpq-dev") && found.contains(&"run:libpq5"));
+    }
+
+    #[test]
+    fn a_browser_is_there_for_what_drives_one_and_not_downloaded_for_tests() {
+        let of = |text: &str| {
+            let package = Package::new(std::rc::Rc::new(serde_json::from_str(text).unwrap()));
+            (browser(&package).join(" "), skips(&package, None).join(" "))
+        };
+        let skipped = "PUPPETEER_SKIP_DOWNLOAD=true".to_owned();
+        let drives = of(r#"{"dependencies": {"puppeteer": "24", "express": "5"}}"#);
+        assert_eq!(drives, ("chromium".to_owned(), skipped.clone()));
+        for tests in [
+            r#"{"devDependencies": {"puppeteer": "24", "jest": "30"}}"#,
+            r#"{"devDependencies": {"netlify-plugin-cypress": "2"}}"#,
+        ] {
+            assert_eq!(of(tests), (String::new(), skipped.clone()), "{tests}");
+        }
+        let renders = of(r#"{"devDependencies": {"puppeteer": "24", "vite": "7"}}"#);
+        assert_eq!(renders, Default::default());
     }
 
     #[test]
