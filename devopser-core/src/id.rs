@@ -70,8 +70,8 @@ macro_rules! text_id {
 mod names;
 
 pub use names::{
-    CiSecretName, CodeRepository, CommitSha, ImageTag, RecordName, Region, RepositoryName,
-    ServerName, ServerSize, SnapshotName, TreePath, WorkflowFile,
+    CiSecretName, CodeRepository, CommitSha, DataFolder, ImageTag, RecordName, Region,
+    RepositoryName, ServerName, ServerSize, SnapshotName, TreePath, WorkflowFile,
 };
 
 fn refused(field: &str, rule: &str, text: &str) -> Error {

@@ -106,6 +106,9 @@ fn chosen(out: &mut String, stack: &Detection, report: &Report) {
         None => row(out, name, stack.port.as_ref(), ToString::to_string),
     }
     row(out, "health", stack.health_path.as_ref(), Clone::clone);
+    row(out, "data", stack.data_folders.as_ref(), |folders| {
+        folders.join(", ")
+    });
     row(out, "kind", stack.is_static.as_ref(), |value| {
         (if *value { "static site" } else { "server" }).to_owned()
     });

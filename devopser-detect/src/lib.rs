@@ -38,7 +38,7 @@ pub use command::split_command;
 pub use compose::{ComposeApp, Variable, Variables, compose_app, compose_builds, compose_policy};
 pub use dockerfile::{
     Problem, check_dockerfile, dockerfile_copies, dockerfile_policy, dockerfile_port,
-    without_frontend,
+    dockerfile_volumes, without_frontend,
 };
 pub use explain::explain;
 pub use generate::{
@@ -47,6 +47,7 @@ pub use generate::{
     is_edited, is_single_page, stamped,
 };
 pub use said::{Commands, started_by, with_commands};
+pub use stack::data::{keeps_a_file, kept_in_image};
 pub use stack::port::told::tell_port;
 pub use summary::{NotChosen, PagesAnswer, ServiceAnswer, Summary, summary};
 pub use tree::{FileRead, FileTree, FolderTree, Limits, Listing, ListingTree, MemoryTree, SubTree};
@@ -249,6 +250,7 @@ pub(crate) fn report_of(scan: &Scan<'_>) -> Report {
         stack::names::settle(scan, stack);
         stack::release::settle(scan, stack);
         stack::health::settle(scan, stack);
+        stack::data::settle(scan, stack);
     }
     let own = scan.first(stack::dockerfile::NAMES);
     let file = own.and_then(|path| scan.dockerfile(path));

@@ -37,6 +37,9 @@ pub struct Summary {
     pub assumed_port: Option<u16>,
     /// The servers that it needs; files (SQLite) are not among them.
     pub databases: Option<Vec<String>>,
+    /// Where it keeps its data: folders relative to its root or absolute in its image.
+    #[serde(default)]
+    pub data_folders: Option<Vec<String>>,
     /// Whether files come out, not a server.
     #[serde(rename = "static")]
     pub is_static: Option<bool>,
@@ -160,6 +163,7 @@ pub fn summary(report: &Report) -> Summary {
             .as_ref()
             .filter(|fact| fact.confidence <= GUESS && report.dockerfile_port.is_none())
             .map(|fact| fact.value),
+        data_folders: stack.data_folders.as_ref().map(|fact| fact.value.clone()),
         databases: answer(&stack.databases).map(|fact| {
             fact.value
                 .iter()
@@ -254,6 +258,7 @@ fn proofs(stack: &Detection) -> impl Iterator<Item = (&'static str, u8, &Vec<Evi
         proof("start_command", stack.start_command.as_ref()),
         proof("release_command", stack.release_command.as_ref()),
         proof("health_path", stack.health_path.as_ref()),
+        proof("data_folders", stack.data_folders.as_ref()),
         proof("output_dir", stack.output_dir.as_ref()),
         proof(port, stack.port.as_ref()),
         proof("databases", stack.databases.as_ref()),

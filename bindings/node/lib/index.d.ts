@@ -18,6 +18,8 @@ export interface Stack {
   releaseCommand: string | null;
   /** Asked whether it is well, where its authors name another path than `/`. */
   healthPath: string | null;
+  /** Where it keeps its data: folders relative to its root, or absolute in its image. */
+  dataFolders: string[] | null;
   port: number | null;
   /** Handed over as `PORT` where nothing names a port. */
   assumedPort: number | null;

@@ -44,6 +44,7 @@ class Stack(_Further):
     start_command: str | None
     release_command: str | None
     health_path: str | None
+    data_folders: list[str] | None
     port: int | None
     assumed_port: int | None
     databases: list[str] | None

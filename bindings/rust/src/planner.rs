@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use devopser_core::id::EnvName;
-use devopser_core::model::container::ContainerOptions;
+use devopser_core::model::container::{ContainerOptions, VolumeMount};
 use devopser_core::model::plan::{BuildPlan, DeploySpec, ImageOptions, Plan};
 use devopser_core::model::report::{Database, Detection, Finding, Report};
 use devopser_core::model::source::Source;
@@ -17,7 +17,8 @@ use devopser_core::provider::Planner;
 use devopser_core::{Error, Result};
 use devopser_detect::{
     Commands, FOLDER_COMPOSE, GenerateOptions, database_names, database_servers, detect_folder_at,
-    generate, has_no_password, is_single_page, split_command, started_by, tell_port, with_commands,
+    generate, has_no_password, is_single_page, keeps_a_file, split_command, started_by, tell_port,
+    with_commands,
 };
 
 use crate::deployment_files;
@@ -33,13 +34,10 @@ impl Planner for StackPlanner {
     fn plan(&self, source: &Path, spec: &DeploySpec) -> Result<Plan> {
         if let Source::Image { reference } = &spec.source {
             // A build of one line pins the image by its content and gives it our mark.
-            return Ok(image_plan(
-                spec,
-                Report::default(),
-                started_by(&format!("FROM {reference}\n"), &commands(spec)),
-                String::new(),
-                true,
-            ));
+            let text = started_by(&format!("FROM {reference}\n"), &commands(spec));
+            let mut plan = image_plan(spec, Report::default(), text, String::new(), true);
+            with_data(&mut plan, &dockerfile::kept("", spec)?);
+            return Ok(plan);
         }
         refuse_steering(spec)?;
         refuse_twice(spec)?;
@@ -124,6 +122,7 @@ fn docker_plan(source: &Path, spec: &DeploySpec, report: Report) -> Result<Plan>
         build_env: build_names(spec)?,
         build_secrets: spec.build_secrets.keys().cloned().collect(),
         use_own_dockerfile: spec.own_dockerfile,
+        data_folders: spec.data_folders.iter().map(ToString::to_string).collect(),
         ..GenerateOptions::default()
     };
     let context = workspace(stack);
@@ -145,7 +144,31 @@ fn docker_plan(source: &Path, spec: &DeploySpec, report: Report) -> Result<Plan>
     plan.run_env.remove("PORT");
     plan.warnings.extend(file_chosen);
     with_databases(&mut plan, databases);
+    with_data(&mut plan, &generated.data_folders);
     Ok(plan)
+}
+
+/// Keeps folders of the container beyond its release, and warns where a file of data would go with it.
+fn with_data(plan: &mut Plan, folders: &[String]) {
+    for folder in folders {
+        plan.container.volumes.push(VolumeMount::kept(folder));
+        plan.makes
+            .push(format!("a volume for {folder}, which outlives releases"));
+    }
+    let has_file = plan.report.stack.as_ref().is_some_and(keeps_a_file);
+    if has_file && plan.container.volumes.is_empty() {
+        plan.warnings.push(
+            "Its data is a file (SQLite) in its container, and each release begins with a new one. Name the file's folder with --data to keep it, or hand over the address of a server.".into(),
+        );
+    }
+}
+
+/// Refuses folders for data where nothing can keep them.
+fn refuse_data(spec: &DeploySpec, why: &str, remedy: &str) -> Result<()> {
+    match spec.data_folders.is_empty() {
+        true => Ok(()),
+        false => Err(Error::invalid("data_folders", why).with_remedy(remedy)),
+    }
 }
 
 /// Says which databases are made beside the app.
@@ -236,6 +259,11 @@ fn image_plan(
 }
 
 fn local_plan(spec: &DeploySpec, report: Report) -> Result<Plan> {
+    refuse_data(
+        spec,
+        "the provider \"local\" keeps no folders beyond a release",
+        "Deploy it with the provider \"docker\", or let it write to a folder outside of its own.",
+    )?;
     let mut stack = recognised(&report)?.clone();
     // The port changes from start to start.
     tell_port(&mut stack, None);

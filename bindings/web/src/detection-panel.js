@@ -13,6 +13,7 @@ const FIELDS = [
   ['port', 'Port'],
   ['health_path', 'Health check'],
   ['databases', 'Databases'],
+  ['data_folders', 'Data'],
   ['output_dir', 'Output folder'],
   ['services', 'Services'],
 ];

@@ -45,6 +45,13 @@ text_id! {
         && t.split('/').all(|p| !p.is_empty() && p != "." && p != "..")
 }
 text_id! {
+    /// A folder of an app that keeps its data, absolute in its container or relative to the app's own folder there.
+    DataFolder, "data_folder", "a path of at most 200 letters, digits, '.', '_', '-' and '/', without '.', '..' or empty parts, and outside of /dev, /proc, /run and /sys",
+    |t| t.len() <= 200 && t.strip_prefix('/').unwrap_or(t).split('/').all(|p| !p.is_empty() && p != "." && p != ".."
+        && p.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b)))
+        && !is_of_the_system(t)
+}
+text_id! {
     /// The file of a workflow, such as `deploy.yml`.
     WorkflowFile, "workflow", "1 to 100 letters, digits, '.', '_' or '-', ending in '.yml' or '.yaml'",
     |t| (5..=100).contains(&t.len()) && !t.starts_with(['.', '-'])
@@ -74,6 +81,13 @@ text_id! {
     ServerSize, "size", "1 to 60 lower-case letters, digits, '.', '_' or '-', beginning with a letter or digit",
     |t| (1..=60).contains(&t.len()) && t.as_bytes()[0].is_ascii_alphanumeric()
         && t.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-".contains(&b))
+}
+
+/// Whether a path lies in a folder that the system fills.
+fn is_of_the_system(path: &str) -> bool {
+    let top = path.strip_prefix('/').map(|rest| rest.split('/').next());
+    top.flatten()
+        .is_some_and(|top| ["dev", "proc", "run", "sys"].contains(&top))
 }
 
 fn is_path_component(part: &str) -> bool {
@@ -128,6 +142,27 @@ mod tests {
             assert!(Region::new(*text).is_err(), "{text:?}");
             assert!(ServerSize::new(*text).is_err(), "{text:?}");
         }
+        for text in HOSTILE.iter().filter(|text| !text.starts_with(['/', '-'])) {
+            assert!(DataFolder::new(*text).is_err(), "{text:?}");
+        }
+        for text in [
+            "/",
+            "/proc/self",
+            "/dev",
+            "/a/../b",
+            "a:b",
+            "a b",
+            "./a",
+            "a/",
+        ] {
+            assert!(DataFolder::new(text).is_err(), "{text:?}");
+        }
+        assert!(
+            ["data", "/data", "/usr/src/app/data", "db/.files"]
+                .map(DataFolder::new)
+                .iter()
+                .all(Result::is_ok)
+        );
         for text in [
             "",
             "..",

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::id::Digest;
 use crate::model::artifact::ImageArtifact;
 use crate::model::plan::BuildPlan;
 use crate::model::service::{EnvValue, Environment, Limits};
@@ -61,6 +62,25 @@ pub struct VolumeMount {
     /// Whether it cannot be written to.
     #[serde(default)]
     pub read_only: bool,
+}
+
+impl VolumeMount {
+    /// The volume of a folder that keeps its data. It has its name from the path: another folder is another volume.
+    #[must_use]
+    pub fn kept(path: &str) -> Self {
+        let plain = |char: char| char.is_ascii_lowercase() || char.is_ascii_digit();
+        let bare = path.trim_matches('/');
+        let mut name = bare.replace(|char: char| !plain(char), "-");
+        if !bare.chars().all(|char| plain(char) || char == '/') {
+            let digest = Digest::of(path.as_bytes()).to_string();
+            name = format!("{name}-{}", &digest[digest.len() - 8..]);
+        }
+        Self {
+            name: Some(name),
+            path: path.to_owned(),
+            read_only: false,
+        }
+    }
 }
 
 /// A file that is written into a container.

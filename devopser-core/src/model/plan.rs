@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{EnvName, IdempotencyKey, ProviderId, Target};
+use crate::id::{DataFolder, EnvName, IdempotencyKey, ProviderId, Target};
 use crate::model::container::{Companion, ContainerOptions};
 use crate::model::report::{Database, Report};
 use crate::model::service::{Environment, HealthCheck, HealthPath, Limits, SecretRef};
@@ -64,6 +64,9 @@ pub struct DeploySpec {
     /// What brings the database's tables up to date before each start, where detection is wrong; empty: nothing does.
     #[serde(default)]
     pub release_command: Option<String>,
+    /// More folders whose content outlives releases, beside those that are found.
+    #[serde(default)]
+    pub data_folders: Vec<DataFolder>,
     /// The most it may use.
     #[serde(default)]
     pub limits: Limits,
@@ -111,6 +114,7 @@ impl DeploySpec {
             start_command: None,
             build_command: None,
             release_command: None,
+            data_folders: Vec::new(),
             limits: Limits::default(),
             health: HealthCheck::default(),
             own_dockerfile: true,

@@ -187,6 +187,9 @@ pub struct Detection {
     pub port: Option<Fact<u16>>,
     /// Databases and caches that it needs.
     pub databases: Option<Fact<Vec<Database>>>,
+    /// The folders that it keeps its data in, relative to its root or absolute in its image.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data_folders: Option<Fact<Vec<String>>>,
     /// Whether the outcome is a folder of files, without a server of its own.
     pub is_static: Option<Fact<bool>>,
     /// The folder that holds the built files, relative to the root.

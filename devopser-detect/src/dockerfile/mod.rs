@@ -15,6 +15,13 @@ pub fn dockerfile_copies(text: &str) -> Vec<String> {
 
 pub use policy::{dockerfile_policy, without_frontend};
 
+/// The folders that a Dockerfile's last stage declares as volumes, absolute and plain
+/// (<https://docs.docker.com/reference/dockerfile/#volume>).
+#[must_use]
+pub fn dockerfile_volumes(text: &str) -> Vec<String> {
+    Dockerfile::parse(text).volumes()
+}
+
 /// The port that a Dockerfile's last stage exposes.
 #[must_use]
 pub fn dockerfile_port(text: &str) -> Option<u16> {

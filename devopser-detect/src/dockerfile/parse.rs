@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use devopser_core::id::DataFolder;
+
 /// One instruction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Instruction {
@@ -177,6 +179,34 @@ impl Dockerfile {
                 _ => {}
             }
         }
+        found
+    }
+
+    /// The folders that the final stage declares as volumes, variables filled in; none that could reach the system's own.
+    pub(crate) fn volumes(&self) -> Vec<String> {
+        let last = self
+            .instructions
+            .iter()
+            .rposition(|instruction| instruction.keyword == "FROM")
+            .unwrap_or(0);
+        let mut values = BTreeMap::new();
+        let mut found: Vec<String> = Vec::new();
+        for (index, instruction) in self.instructions.iter().enumerate() {
+            match instruction.keyword.as_str() {
+                "ARG" | "ENV" => assign(&instruction.rest, &mut values),
+                "VOLUME" if index > last => {
+                    let text = words(&instruction.rest);
+                    let folders = text.split_whitespace().map(|word| expand(word, &values));
+                    let folders = folders.map(|word| word.trim_end_matches('/').to_owned());
+                    found.extend(folders.filter(|folder| {
+                        folder.starts_with('/') && DataFolder::new(folder).is_ok()
+                    }));
+                }
+                _ => {}
+            }
+        }
+        found.sort();
+        found.dedup();
         found
     }
 

@@ -43,7 +43,7 @@ pub(crate) fn server(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines<'_>) 
     if hint(stack, "folder").is_some() {
         lines.add(format!("WORKDIR {}", node::folder(stack)));
     }
-    lines.add("USER bun").add(format!("EXPOSE {port}"));
+    lines.runs_as("bun").add(format!("EXPOSE {port}"));
     let script = format!(
         "fetch('http://127.0.0.1:'+process.env.PORT+'{}',{{redirect:'manual'}}).then(r=>process.exit(r.status<500?0:1),()=>process.exit(1))",
         plan.health_path()

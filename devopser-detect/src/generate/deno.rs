@@ -28,7 +28,7 @@ pub(crate) fn deno(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines<'_>) ->
         .env(env)
         .add("WORKDIR /app")
         .add("RUN chown deno:deno /app")
-        .add("USER deno")
+        .runs_as("deno")
         .add("COPY --chown=deno:deno . .");
     if let Some(entry) = hint(stack, "entry") {
         lines.run("", &format!("deno cache {entry}"));

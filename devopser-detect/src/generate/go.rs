@@ -53,7 +53,7 @@ pub(crate) fn server(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines<'_>) 
             "COPY --from=build --chown=app:app {top}/{asset} ./{asset}"
         ));
     }
-    lines.add("USER app").add(format!("EXPOSE {port}"));
+    lines.runs_as("app").add(format!("EXPOSE {port}"));
     lines.bash_health(&plan.health_path());
     lines.command(&exec(
         value(stack.start_command.as_ref()).unwrap_or("./app"),

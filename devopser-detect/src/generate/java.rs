@@ -33,7 +33,7 @@ pub(crate) fn server(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines<'_>) 
     if let Some((_, settings)) = hint(stack, "arguments").and_then(|all| all.split_once(' ')) {
         lines.add(format!("COPY {settings} ./"));
     }
-    lines.add("USER app").add(format!("EXPOSE {port}"));
+    lines.runs_as("app").add(format!("EXPOSE {port}"));
     lines.bash_health(&plan.health_path());
     let start = if jar.contains("quarkus-app") {
         "java -jar quarkus-run.jar".to_owned()

@@ -15,6 +15,8 @@ pub(crate) struct Lines<'o> {
     /// Names that the repository's own commands are handed.
     build_env: &'o BTreeSet<EnvName>,
     build_secrets: &'o BTreeSet<EnvName>,
+    /// The folders of the image that outlive a release.
+    data: Vec<String>,
     /// Whether a health check is written.
     is_checked: bool,
     /// What `ENV` sets, for each named stage.
@@ -35,6 +37,7 @@ impl<'o> Lines<'o> {
             lines: Vec::new(),
             build_env: &options.build_env,
             build_secrets: &options.build_secrets,
+            data: Vec::new(),
             is_checked: options.health_path != HealthPath::Connection,
             stages: BTreeMap::new(),
             name: None,
@@ -180,6 +183,22 @@ impl<'o> Lines<'o> {
     pub(crate) fn command(&mut self, words: &[String]) -> &mut Self {
         let words = json(self.start.as_deref().unwrap_or(words));
         self.add(format!("CMD {words}"))
+    }
+
+    /// The folders that the user of the image keeps data in.
+    pub(crate) fn keeps(&mut self, folders: &[String]) -> &mut Self {
+        self.data = folders.to_vec();
+        self
+    }
+
+    /// `USER`, whose are the folders for data: a new volume takes over the owner of the folder that it is mounted on
+    /// (<https://docs.docker.com/engine/storage/volumes/#populate-a-volume-using-a-container>).
+    pub(crate) fn runs_as(&mut self, user: &str) -> &mut Self {
+        if !self.data.is_empty() {
+            let folders = self.data.join(" ");
+            self.add(format!("RUN mkdir -p {folders} && chown {user} {folders}"));
+        }
+        self.add(format!("USER {user}"))
     }
 
     /// `HEALTHCHECK` in exec form; none where a connection is enough.

@@ -136,7 +136,7 @@ pub(crate) fn server(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines<'_>) 
     copy(stack, standalone, lines);
     lines
         .add("RUN chown node:node /app")
-        .add("USER node")
+        .runs_as("node")
         .add(format!("EXPOSE {}", plan.port));
     health(plan, lines);
     let line = match standalone {
@@ -209,6 +209,10 @@ fn base(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines<'_>) {
             lines.add(format!("RUN npm install --global {}", plain(pinned)))
         }
         ("bun", _) => lines.add("RUN npm install --global bun@1"),
+        // A lock file that another npm wrote may be refused (https://docs.npmjs.com/cli/commands/npm-ci).
+        ("npm", Some(pinned)) if pinned.starts_with("npm@") => {
+            lines.add(format!("RUN npm install --global {}", plain(pinned)))
+        }
         // Corepack knows which yarn only where packageManager says it; the modern one always does, or brings itself.
         ("yarn", Some(_)) => lines
             .env([

@@ -92,15 +92,15 @@ pub(crate) fn dotnet(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines<'_>) 
     let is_old = crate::scan::node::major(&version).is_some_and(|major| major < 8);
     let url = format!("http://+:{port}");
     let (listens, user) = if is_old {
-        (("ASPNETCORE_URLS", url.as_str()), "USER 1654")
+        (("ASPNETCORE_URLS", url.as_str()), "1654")
     } else {
-        (("ASPNETCORE_HTTP_PORTS", port.as_str()), "USER $APP_UID")
+        (("ASPNETCORE_HTTP_PORTS", port.as_str()), "$APP_UID")
     };
     lines.env([("PORT", port.as_str()), listens]);
     lines
         .add("WORKDIR /app")
         .add("COPY --from=build /out ./")
-        .add(user)
+        .runs_as(user)
         .add(format!("EXPOSE {port}"));
     lines.bash_health(&plan.health_path());
     lines.command(&exec(&format!("dotnet {assembly}.dll")));
@@ -144,7 +144,7 @@ pub(crate) fn elixir(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines<'_>) 
         .add(format!(
             "COPY --from=build --chown=app:app /app/_build/prod/rel/{name} ./"
         ))
-        .add("USER app")
+        .runs_as("app")
         .add(format!("EXPOSE {port}"));
     lines.bash_health(&plan.health_path());
     let start = format!("./bin/{name} start");

@@ -65,18 +65,18 @@ const EXTENSIONS: &[(&str, &str)] = &[
 fn sources(stack: &Detection, composer: bool, lines: &mut Lines<'_>) {
     if !composer {
         copy(stack, lines);
-        lines.add("USER www-data");
+        lines.runs_as("www-data");
         return;
     }
     lines.add("COPY --from=composer:2 /usr/bin/composer /usr/local/bin/composer");
     if let Some(folder) = hint(stack, "composer") {
         copy(stack, lines);
-        lines.add("USER www-data");
+        lines.runs_as("www-data");
         lines.run("", &format!("composer install --working-dir={folder} --no-dev --optimize-autoloader --no-interaction --prefer-dist"));
         return;
     }
     lines.add("COPY --chown=www-data:www-data composer.json composer.loc[k] ./");
-    lines.add("USER www-data");
+    lines.runs_as("www-data");
     lines.run(
         "",
         "composer install --no-dev --no-scripts --no-autoloader --no-interaction --prefer-dist",

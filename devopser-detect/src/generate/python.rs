@@ -61,7 +61,7 @@ pub(crate) fn server(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines<'_>) 
             output.from, output.to
         ));
     }
-    lines.add("USER app");
+    lines.runs_as("app");
     build(stack, lines);
     lines.add(format!("EXPOSE {port}"));
     health(plan, lines);

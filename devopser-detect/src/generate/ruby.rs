@@ -41,7 +41,7 @@ pub(crate) fn server(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines<'_>) 
         .add("WORKDIR /app")
         .add("COPY --from=build /usr/local/bundle /usr/local/bundle")
         .add("COPY --from=build --chown=app:app /app ./");
-    lines.add("USER app").add(format!("EXPOSE {port}"));
+    lines.runs_as("app").add(format!("EXPOSE {port}"));
     let script = format!(
         "require 'net/http';exit(Net::HTTP.get_response('127.0.0.1','{}',ENV['PORT'].to_i).code.to_i<500)",
         plan.health_path()

@@ -64,7 +64,7 @@ pub(crate) fn server(stack: &Detection, plan: &Plan<'_>, lines: &mut Lines<'_>) 
             "COPY --from=build --chown=app:app {top}/{asset} ./{asset}"
         ));
     }
-    lines.add("USER app").add(format!("EXPOSE {port}"));
+    lines.runs_as("app").add(format!("EXPOSE {port}"));
     lines.bash_health(&plan.health_path());
     lines.command(&exec(&told(stack, binary, made.program)));
     Ok(())

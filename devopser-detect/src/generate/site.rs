@@ -103,7 +103,7 @@ pub(crate) fn serve(
     let port = plan.port.to_string();
     lines
         .env([("PORT", port.as_str())])
-        .add("USER www-data")
+        .runs_as("www-data")
         .add(format!("EXPOSE {port}"));
     lines.bash_health(&plan.health_path());
     lines.add("ENTRYPOINT []");

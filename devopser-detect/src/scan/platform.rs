@@ -135,6 +135,31 @@ fn path_of_check(check: &Value) -> Option<String> {
     }
 }
 
+/// The folder that the platform mounts a disk at.
+pub(crate) fn disk(scan: &Scan<'_>) -> Option<Fact<Vec<String>>> {
+    const DISKS: &[(&str, &[&str])] = &[
+        // https://fly.io/docs/reference/configuration/#the-mounts-section
+        (
+            "fly.toml",
+            &["/mounts/destination", "/mounts/0/destination"],
+        ),
+        ("railway.json", &["/deploy/requiredMountPath"]), // https://docs.railway.com/reference/config-as-code
+        ("railway.toml", &["/deploy/requiredMountPath"]),
+        ("render.yaml", &["/services/0/disk/mountPath"]), // https://render.com/docs/blueprint-spec
+    ];
+    let (file, path) = DISKS.iter().find_map(|(file, pointers)| {
+        let value = read(scan, file)?;
+        let mut found = pointers.iter().filter_map(|pointer| value.pointer(pointer));
+        Some((*file, found.find_map(Value::as_str)?.to_owned()))
+    })?;
+    let evidence = scan.evidence(file, &path, "its platform mounts a disk there");
+    // Where Render puts the sources (https://render.com/docs/disks).
+    let below = path.strip_prefix("/opt/render/project/src/");
+    let folder = below.unwrap_or(&path).trim_end_matches('/').to_owned();
+    let is_sound = devopser_core::id::DataFolder::new(&folder).is_ok();
+    is_sound.then(|| Fact::new(vec![folder], 90, evidence))
+}
+
 /// The port that the platform's file says the app listens on.
 pub(crate) fn port(scan: &Scan<'_>) -> Option<Fact<u16>> {
     let fly = read(scan, "fly.toml").and_then(|value| {

@@ -449,11 +449,27 @@ pub(crate) fn of_python(scan: &Scan<'_>, requirements: &Requirements) -> Fact<Ve
         has_sqlite |= offers;
     }
     let mut fact = needs.into_fact();
-    // Of several alternatives the file is one.
-    if has_sqlite && fact.confidence <= crate::summary::GUESS {
+    // Of several alternatives the file is one; without a server for tables it is what is used.
+    let is_for_tables = |database: &Database| *database != Database::Redis;
+    let has_server = fact.value.iter().any(is_for_tables);
+    if fact.confidence <= crate::summary::GUESS && has_sqlite
+        || !has_server && (has_sqlite || opens_a_file(scan, &files))
+    {
         fact.value.push(Database::Sqlite);
     }
     fact
+}
+
+/// Whether settings, or a file that is called like what opens a database, use SQLite.
+fn opens_a_file(scan: &Scan<'_>, settings: &[String]) -> bool {
+    const NAMES: &[&str] = &["database.py", "db.py", "main.py", "app.py"];
+    const SIGNS: &[&str] = &["sqlite://", "sqlite+aiosqlite://", "import sqlite3"];
+    let settings = settings.iter().take(6).map(String::as_str);
+    let named = NAMES.iter().flat_map(|name| scan.named(name, 2));
+    settings.chain(named).take(10).any(|path| {
+        let text = scan.text(path);
+        text.is_some_and(|text| SIGNS.iter().any(|sign| text.contains(sign)))
+    })
 }
 
 const GORM_1: &[(&str, Database)] = &[

@@ -1,6 +1,7 @@
 //! The detectors: one file or folder for each stack, one row or file for each framework.
 
 pub(crate) mod context;
+pub(crate) mod data;
 pub(crate) mod databases;
 pub(crate) mod deno;
 pub(crate) mod dockerfile;

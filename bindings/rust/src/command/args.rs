@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use devopser::id::{AppName, EnvName, EnvironmentName, TenantId};
+use devopser::id::{AppName, DataFolder, EnvName, EnvironmentName, TenantId};
 
 /// From source code to a live URL, durably.
 #[derive(Debug, Parser)]
@@ -158,6 +158,9 @@ pub(crate) struct SpecArguments {
     /// What brings the database's tables up to date before each start, where detection is wrong; "" runs nothing.
     #[arg(long = "release-command", value_name = "COMMAND")]
     pub(crate) release: Option<String>,
+    /// A folder whose content outlives releases, absolute in the container or relative to the app's; beside those that are found.
+    #[arg(long = "data", value_name = "FOLDER")]
+    pub(crate) data: Vec<DataFolder>,
     /// The most memory: 512m, 2g.
     #[arg(long)]
     pub(crate) memory: Option<String>,

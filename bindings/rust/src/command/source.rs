@@ -114,6 +114,7 @@ pub(crate) async fn spec(
     spec.start_command.clone_from(&given.start);
     spec.build_command.clone_from(&given.build);
     spec.release_command.clone_from(&given.release);
+    spec.data_folders.clone_from(&given.data);
     spec.own_dockerfile = !given.no_dockerfile;
     spec.own_compose = !given.no_compose;
     spec.service.clone_from(&given.service);

@@ -8,7 +8,7 @@ use devopser_core::model::service::{EnvValue, Limits};
 use devopser_core::{Error, Result};
 use devopser_detect::{ComposeApp, FolderTree, Variable, Variables, compose_app, compose_builds};
 
-use super::{image_plan, refuse_commands, refused};
+use super::{image_plan, refuse_commands, refuse_data, refused};
 
 /// The plan, where the compose file is the app's: it lies at the root, the caller has not chosen otherwise, and it
 /// builds from the source, or nothing else says what the app is.
@@ -68,6 +68,11 @@ fn carried_out(
                 ("release_command", &spec.release_command),
             ];
             refuse_commands(&given, path, "--no-compose")?;
+            refuse_data(
+                spec,
+                &format!("{path} of the source says it"),
+                "Name a volume in the file, or leave the file aside: --no-compose.",
+            )?;
             Ok(Some(of(spec, report, app)))
         }
         Err(findings) => {

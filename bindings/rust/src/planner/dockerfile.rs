@@ -7,10 +7,12 @@ use devopser_core::model::report::{Finding, Report};
 use devopser_core::{Error, Result};
 use devopser_detect::{
     FOLDER_DOCKERFILE, check_dockerfile, dockerfile_copies, dockerfile_policy, dockerfile_port,
-    started_by, without_frontend,
+    dockerfile_volumes, kept_in_image, started_by, without_frontend,
 };
 
-use super::{builds_in, commands, image_plan, read, refuse_commands, refuse_forbidden, workspace};
+use super::{
+    builds_in, commands, image_plan, read, refuse_commands, refuse_forbidden, with_data, workspace,
+};
 
 /// The plan for the Dockerfile of the repository's own in the app's `folder`.
 pub(super) fn own(
@@ -26,11 +28,45 @@ pub(super) fn own(
     let text = started(&without_frontend(&text), spec, path)?;
     let port = spec.app_port.or(report.dockerfile_port);
     let context = own_context(source, spec, &text);
+    let mut kept = kept(&text, spec)?;
+    kept.extend(mounted(&report));
+    kept.sort();
+    kept.dedup();
     let ignore = read(&source.join(&context), ".dockerignore")?.unwrap_or_default();
     let mut plan = image_plan(spec, report, text, ignore, true);
     builds_in(&mut plan, context);
     plan.app_port = port.unwrap_or(plan.app_port);
+    with_data(&mut plan, &kept);
     Ok(plan)
+}
+
+/// The folders that the file declares as volumes, and the caller's.
+pub(super) fn kept(text: &str, spec: &DeploySpec) -> Result<Vec<String>> {
+    let mut found = dockerfile_volumes(text);
+    for folder in &spec.data_folders {
+        if !folder.as_str().starts_with('/') {
+            let why =
+                format!("{folder} must begin with '/': where it lies is known to the image alone");
+            return Err(Error::invalid("data_folders", why));
+        }
+        if !found.iter().any(|known| known == folder.as_str()) {
+            found.push(folder.to_string());
+        }
+    }
+    Ok(found)
+}
+
+/// The folders of the image that the authors' platform mounts a disk at.
+fn mounted(report: &Report) -> Vec<String> {
+    let found = report
+        .stack
+        .as_ref()
+        .and_then(|stack| stack.data_folders.as_ref());
+    let found = found.iter().flat_map(|fact| &fact.value);
+    found
+        .filter(|folder| folder.starts_with('/'))
+        .cloned()
+        .collect()
 }
 
 /// The plan for a Dockerfile that was generated and then edited: it is checked as one of the source's own is.
@@ -55,11 +91,17 @@ pub(super) fn edited(
     let text = &started(text, spec, FOLDER_DOCKERFILE)?;
     let stack = report.stack.clone().unwrap_or_default();
     let context = workspace(&stack).unwrap_or_else(|| own_context(source, spec, text));
+    let kept = kept(text, spec)?;
     let text = without_frontend(text);
     let port = spec.app_port.or_else(|| dockerfile_port(&text));
     let mut plan = image_plan(spec, report, text, dockerignore.unwrap_or_default(), true);
     builds_in(&mut plan, context);
     plan.app_port = port.unwrap_or(plan.app_port);
+    let mut folders = kept_in_image(&stack, &[]);
+    folders.extend(kept);
+    folders.sort();
+    folders.dedup();
+    with_data(&mut plan, &folders);
     plan.run_env = stack.run_env;
     plan.makes.push(format!(
         "the image of {FOLDER_DOCKERFILE}, which was edited; --no-dockerfile leaves it aside"

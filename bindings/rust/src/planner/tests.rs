@@ -1,6 +1,6 @@
 use std::fs;
 
-use devopser_core::id::{AppName, EnvironmentName, ProviderId, Target, TenantId};
+use devopser_core::id::{AppName, DataFolder, EnvironmentName, ProviderId, Target, TenantId};
 use devopser_core::model::service::HealthPath;
 use devopser_core::model::source::Source;
 use devopser_detect::{FOLDER, FOLDER_DOCKERFILE};
@@ -314,4 +314,52 @@ fn the_service_that_gets_the_address_is_asked_what_its_own_health_check_fetches(
     fs::write(at.join("compose.yaml"), compose).unwrap();
     let plan = StackPlanner.plan(at, &spec(at)).unwrap();
     assert_eq!(plan.health_path.as_deref(), Some("/ready"));
+}
+
+#[test]
+fn folders_for_data_are_mounted_where_they_are_found_declared_or_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let package =
+        r#"{"scripts": {"start": "node a.js"}, "dependencies": {"better-sqlite3": "12"}}"#;
+    fs::write(at.join("package.json"), package).unwrap();
+    let planned = |spec: &DeploySpec| StackPlanner.plan(at, spec);
+    let kept = |spec: &DeploySpec| {
+        let volumes = planned(spec).unwrap().container.volumes;
+        volumes
+            .into_iter()
+            .map(|volume| volume.path)
+            .collect::<Vec<_>>()
+    };
+    let warned = |spec: &DeploySpec| {
+        let warnings = planned(spec).unwrap().warnings;
+        warnings.iter().any(|said| said.contains("--data"))
+    };
+    fs::write(at.join("a.js"), "new Database('./app.db')").unwrap();
+    assert!(kept(&spec(at)).is_empty() && warned(&spec(at)));
+    let mut named = spec(at);
+    named.data_folders = vec![DataFolder::new("files").unwrap()];
+    assert_eq!(kept(&named), ["/app/files"]);
+    assert!(!warned(&named));
+    fs::write(at.join("a.js"), "new Database('./data/app.db')").unwrap();
+    assert_eq!(kept(&spec(at)), ["/app/data"]);
+    let plan = planned(&spec(at)).unwrap();
+    let (dockerfile, _) = image(&plan);
+    assert!(dockerfile.contains("RUN mkdir -p /app/data && chown node /app/data\nUSER node\n"));
+    assert!(
+        plan.compose.contains("      - app-app-data:/app/data\n"),
+        "{}",
+        plan.compose
+    );
+    fs::write(
+        at.join("Dockerfile"),
+        "FROM a\nVOLUME [\"/files\", \"/proc\"]\n",
+    )
+    .unwrap();
+    assert_eq!(kept(&spec(at)), ["/files"]);
+    let refused = planned(&named).unwrap_err().to_string();
+    assert!(refused.contains("data_folders"), "{refused}");
+    named.provider = ProviderId::new("local").unwrap();
+    let refused = planned(&named).unwrap_err().to_string();
+    assert!(refused.contains("data_folders"), "{refused}");
 }

@@ -15,6 +15,7 @@ mod apps;
 mod bad_input;
 mod command;
 mod compose;
+mod data;
 mod docker;
 mod edited;
 mod kill;
@@ -76,6 +77,11 @@ async fn build_variables_and_secrets_are_seen_by_the_build_only() {
 #[tokio::test]
 async fn an_edited_dockerfile_is_kept_and_built() {
     edited::what_was_edited_is_kept_and_built().await;
+}
+
+#[tokio::test]
+async fn a_folder_for_data_outlives_a_release() {
+    data::outlives_a_release_and_goes_with_the_app().await;
 }
 
 #[tokio::test]
