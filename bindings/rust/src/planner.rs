@@ -8,7 +8,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use devopser_core::id::EnvName;
+use devopser_core::id::{DataFolder, EnvName};
 use devopser_core::model::container::{ContainerOptions, VolumeMount};
 use devopser_core::model::plan::{BuildPlan, DeploySpec, ImageOptions, Plan};
 use devopser_core::model::report::{Database, Detection, Finding, Report};
@@ -17,8 +17,8 @@ use devopser_core::provider::Planner;
 use devopser_core::{Error, Result};
 use devopser_detect::{
     Commands, FOLDER_COMPOSE, GenerateOptions, database_names, database_servers, detect_folder_at,
-    generate, has_no_password, is_single_page, keeps_a_file, split_command, started_by, tell_port,
-    with_commands,
+    generate, has_no_password, is_single_page, keeps_a_file, kept_in_image, split_command,
+    started_by, tell_port, with_commands,
 };
 
 use crate::deployment_files;
@@ -36,7 +36,7 @@ impl Planner for StackPlanner {
             // A build of one line pins the image by its content and gives it our mark.
             let text = started_by(&format!("FROM {reference}\n"), &commands(spec));
             let mut plan = image_plan(spec, Report::default(), text, String::new(), true);
-            with_data(&mut plan, &dockerfile::kept("", spec)?);
+            with_data(&mut plan, &dockerfile::kept("", spec, &[])?);
             return Ok(plan);
         }
         refuse_steering(spec)?;
@@ -111,6 +111,7 @@ fn docker_plan(source: &Path, spec: &DeploySpec, report: Report) -> Result<Plan>
         return dockerfile::own(source, folder, spec, report, &path);
     }
     let stack = recognised(&report)?;
+    refuse_hiding(spec, stack)?;
     let databases = databases(spec, stack);
     let file_chosen = chosen_file(stack);
     let options = GenerateOptions {
@@ -160,6 +161,23 @@ fn with_data(plan: &mut Plan, folders: &[String]) {
         plan.warnings.push(
             "Its data is a file (SQLite) in its container, and each release begins with a new one. Name the file's folder with --data to keep it, or hand over the address of a server.".into(),
         );
+    }
+}
+
+/// Refuses a folder for data that holds the program: the next release would find the old one there.
+fn refuse_hiding(spec: &DeploySpec, stack: &Detection) -> Result<()> {
+    let bare = Detection {
+        data_folders: None,
+        ..stack.clone()
+    };
+    let hides = |folder: &&DataFolder| kept_in_image(&bare, &[folder.to_string()]).is_empty();
+    match spec.data_folders.iter().find(hides) {
+        Some(folder) => Err(Error::invalid(
+            "data_folders",
+            format!("{folder} holds the program, which changes with each release"),
+        )
+        .with_remedy("Name the folder inside of it that has nothing but data.")),
+        None => Ok(()),
     }
 }
 

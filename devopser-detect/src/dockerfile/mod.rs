@@ -15,11 +15,11 @@ pub fn dockerfile_copies(text: &str) -> Vec<String> {
 
 pub use policy::{dockerfile_policy, without_frontend};
 
-/// The folders that a Dockerfile's last stage declares as volumes, absolute and plain
-/// (<https://docs.docker.com/reference/dockerfile/#volume>).
+/// The folders that a Dockerfile's last stage declares as volumes (<https://docs.docker.com/reference/dockerfile/#volume>), and
+/// those of `more`: absolute, and none that the stage copies files to.
 #[must_use]
-pub fn dockerfile_volumes(text: &str) -> Vec<String> {
-    Dockerfile::parse(text).volumes()
+pub fn dockerfile_volumes(text: &str, more: &[String]) -> Vec<String> {
+    Dockerfile::parse(text).volumes(more)
 }
 
 /// The port that a Dockerfile's last stage exposes.

@@ -1,7 +1,7 @@
 //! Reading a Dockerfile (<https://docs.docker.com/reference/dockerfile/>): escape directive, continuations, comments,
 //! heredocs, `ARG` and `ENV` in `EXPOSE` and `FROM`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use devopser_core::id::DataFolder;
 
@@ -182,32 +182,41 @@ impl Dockerfile {
         found
     }
 
-    /// The folders that the final stage declares as volumes, variables filled in; none that could reach the system's own.
-    pub(crate) fn volumes(&self) -> Vec<String> {
+    /// The folders that the final stage declares as volumes, and `more`: absolute, variables filled in. None that could reach the
+    /// system's own, and none that the stage copies files to: a volume would hide those of the next release.
+    pub(crate) fn volumes(&self, more: &[String]) -> Vec<String> {
         let last = self
             .instructions
             .iter()
             .rposition(|instruction| instruction.keyword == "FROM")
             .unwrap_or(0);
         let mut values = BTreeMap::new();
-        let mut found: Vec<String> = Vec::new();
+        let mut found: BTreeSet<String> = more.iter().cloned().collect();
+        let mut place = "/".to_owned();
+        let mut copied = Vec::new();
         for (index, instruction) in self.instructions.iter().enumerate() {
+            let text = || expand(&words(&instruction.rest), &values);
             match instruction.keyword.as_str() {
                 "ARG" | "ENV" => assign(&instruction.rest, &mut values),
+                "WORKDIR" if index > last => place = below(&place, &text()),
+                "COPY" | "ADD" if index > last => {
+                    copied.extend(text().split_whitespace().last().map(|to| below(&place, to)));
+                }
                 "VOLUME" if index > last => {
-                    let text = words(&instruction.rest);
-                    let folders = text.split_whitespace().map(|word| expand(word, &values));
-                    let folders = folders.map(|word| word.trim_end_matches('/').to_owned());
-                    found.extend(folders.filter(|folder| {
-                        folder.starts_with('/') && DataFolder::new(folder).is_ok()
-                    }));
+                    let text = text();
+                    let folders = text.split_whitespace();
+                    found.extend(folders.map(|folder| folder.trim_end_matches('/').to_owned()));
                 }
                 _ => {}
             }
         }
-        found.sort();
-        found.dedup();
-        found
+        let is_kept = |folder: &String| {
+            let inside = format!("{folder}/");
+            folder.starts_with('/')
+                && DataFolder::new(folder).is_ok()
+                && !copied.iter().any(|to| to.starts_with(&inside))
+        };
+        found.into_iter().filter(is_kept).collect()
     }
 
     /// What the final stage starts: its entry point and command as one text, with the line.
@@ -228,6 +237,17 @@ impl Dockerfile {
             (Some((entry, _)), Some((command, line))) => Some((format!("{entry} {command}"), line)),
             (entry, command) => command.or(entry),
         }
+    }
+}
+
+/// A path that is absolute or of the folder `place`, with a `/` at its end.
+fn below(place: &str, path: &str) -> String {
+    let path = path.trim_start_matches("./").trim_end_matches('/');
+    match (path.strip_prefix('/'), path) {
+        (Some(""), _) | (None, "") => format!("{}/", place.trim_end_matches('/')),
+        (Some(_), path) => format!("{path}/"),
+        (None, ".") => format!("{}/", place.trim_end_matches('/')),
+        (None, path) => format!("{}/{path}/", place.trim_end_matches('/')),
     }
 }
 
@@ -393,6 +413,24 @@ fn expand(text: &str, values: &BTreeMap<String, String>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn volumes_are_those_that_hide_nothing_of_the_next_release() {
+        let of = |text: &str| {
+            Dockerfile::parse(text)
+                .volumes(&["/disk".to_owned()])
+                .join(" ")
+        };
+        let text = "FROM a AS b\nVOLUME /not\nFROM c\nENV D=/data\nWORKDIR /app\nCOPY . .\nVOLUME [\"$D/\", \"/app/files\"]\nVOLUME /x /proc relative\n";
+        assert_eq!(of(text), "/app/files /data /disk /x");
+        for hidden in [
+            "FROM a\nCOPY . /app\nVOLUME /app\n",
+            "FROM a\nWORKDIR /app\nCOPY --from=b /out/server ./\nVOLUME /app\n",
+            "FROM a\nWORKDIR /app\nWORKDIR bin\nADD a b c/\nVOLUME /app\n",
+        ] {
+            assert_eq!(of(hidden), "/disk", "{hidden}");
+        }
+    }
 
     #[test]
     fn reads_stages_ports_and_the_start() {

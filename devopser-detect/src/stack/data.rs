@@ -209,13 +209,13 @@ pub fn kept_in_image(stack: &Detection, more: &[String]) -> Vec<String> {
     in_image(stack, &home(stack), more)
 }
 
-/// The folders of the image, absolute, each once. `home` is where the program lies.
+/// The folders of the image, absolute, each once; none that holds the program itself. `home` is where that lies.
 pub(crate) fn in_image(stack: &Detection, home: &str, more: &[String]) -> Vec<String> {
     let found = stack.data_folders.iter().flat_map(|fact| &fact.value);
-    let all: BTreeSet<String> = found
-        .chain(more)
-        .map(|folder| absolute(home, folder))
-        .collect();
+    let all = found.chain(more).map(|folder| absolute(home, folder));
+    let program = format!("{home}/");
+    let beside = |folder: &String| !program.starts_with(&format!("{folder}/"));
+    let all: BTreeSet<String> = all.filter(beside).collect();
     all.into_iter().collect()
 }
 

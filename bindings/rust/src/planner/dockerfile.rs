@@ -28,10 +28,7 @@ pub(super) fn own(
     let text = started(&without_frontend(&text), spec, path)?;
     let port = spec.app_port.or(report.dockerfile_port);
     let context = own_context(source, spec, &text);
-    let mut kept = kept(&text, spec)?;
-    kept.extend(mounted(&report));
-    kept.sort();
-    kept.dedup();
+    let kept = kept(&text, spec, &mounted(&report))?;
     let ignore = read(&source.join(&context), ".dockerignore")?.unwrap_or_default();
     let mut plan = image_plan(spec, report, text, ignore, true);
     builds_in(&mut plan, context);
@@ -40,9 +37,9 @@ pub(super) fn own(
     Ok(plan)
 }
 
-/// The folders that the file declares as volumes, and the caller's.
-pub(super) fn kept(text: &str, spec: &DeploySpec) -> Result<Vec<String>> {
-    let mut found = dockerfile_volumes(text);
+/// The folders that the file declares as volumes, those that were found, and the caller's.
+pub(super) fn kept(text: &str, spec: &DeploySpec, more: &[String]) -> Result<Vec<String>> {
+    let mut found = dockerfile_volumes(text, more);
     for folder in &spec.data_folders {
         if !folder.as_str().starts_with('/') {
             let why =
@@ -91,17 +88,13 @@ pub(super) fn edited(
     let text = &started(text, spec, FOLDER_DOCKERFILE)?;
     let stack = report.stack.clone().unwrap_or_default();
     let context = workspace(&stack).unwrap_or_else(|| own_context(source, spec, text));
-    let kept = kept(text, spec)?;
+    let kept = kept(text, spec, &kept_in_image(&stack, &[]))?;
     let text = without_frontend(text);
     let port = spec.app_port.or_else(|| dockerfile_port(&text));
     let mut plan = image_plan(spec, report, text, dockerignore.unwrap_or_default(), true);
     builds_in(&mut plan, context);
     plan.app_port = port.unwrap_or(plan.app_port);
-    let mut folders = kept_in_image(&stack, &[]);
-    folders.extend(kept);
-    folders.sort();
-    folders.dedup();
-    with_data(&mut plan, &folders);
+    with_data(&mut plan, &kept);
     plan.run_env = stack.run_env;
     plan.makes.push(format!(
         "the image of {FOLDER_DOCKERFILE}, which was edited; --no-dockerfile leaves it aside"

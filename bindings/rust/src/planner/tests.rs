@@ -351,6 +351,10 @@ fn folders_for_data_are_mounted_where_they_are_found_declared_or_named() {
         "{}",
         plan.compose
     );
+    named.data_folders = vec![DataFolder::new("/app").unwrap()];
+    let refused = planned(&named).unwrap_err().to_string();
+    assert!(refused.contains("/app holds the program"), "{refused}");
+    named.data_folders = vec![DataFolder::new("files").unwrap()];
     fs::write(
         at.join("Dockerfile"),
         "FROM a\nVOLUME [\"/files\", \"/proc\"]\n",
