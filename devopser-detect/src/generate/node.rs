@@ -320,7 +320,7 @@ fn install(
             let only = if production { " --production" } else { "" };
             (
                 "/usr/local/share/.cache/yarn",
-                format!("{base}{only}{}", any_engine(stack)),
+                format!("{base}{only}{}", ANY_ENGINE),
             )
         }
         ("yarn", _) => ("/usr/local/share/.cache/yarn", base.to_owned()),
@@ -372,14 +372,10 @@ fn keeps_dev(stack: &Detection) -> bool {
     hint(stack, "keep-dev").is_some() || hint(stack, "workspaces").is_some()
 }
 
-/// Yarn 1 alone refuses dependencies for what they say of Node.js (<https://classic.yarnpkg.com/en/docs/cli/install#toc-yarn-install-ignore-engines>);
-/// where the repository names no version, ours need not be theirs.
-fn any_engine(stack: &Detection) -> &'static str {
-    match stack.version {
-        Some(_) => "",
-        None => " --ignore-engines",
-    }
-}
+/// Yarn 1 alone refuses dependencies for what they say of Node.js, where npm and pnpm warn
+/// (<https://classic.yarnpkg.com/en/docs/cli/install#toc-yarn-install-ignore-engines>): a range that a repository asks for is
+/// seldom as narrow as those of all its dependencies.
+const ANY_ENGINE: &str = " --ignore-engines";
 
 /// Leaves the dependencies of production only.
 fn prune(stack: &Detection, lines: &mut Lines<'_>) {
@@ -396,7 +392,7 @@ fn prune(stack: &Detection, lines: &mut Lines<'_>) {
                 "",
                 &format!(
                     "yarn install --production --ignore-scripts --prefer-offline --frozen-lockfile{}",
-                    any_engine(stack)
+                    ANY_ENGINE
                 ),
             )
         }
