@@ -83,7 +83,7 @@ pub(crate) fn of(app: &App<'_>, place: &Place, databases: &[DatabaseService]) ->
     if !data_folders.is_empty() {
         out.push_str("    volumes:\n");
         for folder in data_folders {
-            let _ = writeln!(out, "      - {}:{folder}", volume(&name, folder));
+            let _ = writeln!(out, "      - {}:{folder}", volume(folder));
         }
     }
     if !databases.is_empty() {
@@ -99,7 +99,7 @@ pub(crate) fn of(app: &App<'_>, place: &Place, databases: &[DatabaseService]) ->
     for database in databases {
         write_database(&mut out, database);
     }
-    write_volumes(&mut out, &name, data_folders, databases);
+    write_volumes(&mut out, data_folders, databases);
     if !options.build_secrets.is_empty() {
         out.push_str("secrets:\n");
         for name in &options.build_secrets {
@@ -128,28 +128,22 @@ fn write_environment(
 }
 
 /// Every volume that a service mounts.
-fn write_volumes(
-    out: &mut String,
-    name: &str,
-    data_folders: &[String],
-    databases: &[DatabaseService],
-) {
+fn write_volumes(out: &mut String, data_folders: &[String], databases: &[DatabaseService]) {
     if databases.is_empty() && data_folders.is_empty() {
         return;
     }
     out.push_str("volumes:\n");
     for folder in data_folders {
-        let _ = writeln!(out, "  {}:", volume(name, folder));
+        let _ = writeln!(out, "  {}:", volume(folder));
     }
     for database in databases {
         let _ = writeln!(out, "  {}-data:", database.name);
     }
 }
 
-/// The name of the volume that is mounted on a folder.
-fn volume(service: &str, folder: &str) -> String {
-    let name = VolumeMount::kept(folder).name.unwrap_or_default();
-    format!("{service}-{name}")
+/// The name of the volume that is mounted on a folder: the same as without the file, so that an edited one finds the data.
+fn volume(folder: &str) -> String {
+    VolumeMount::kept(folder).name.unwrap_or_default()
 }
 
 /// What the build is handed from the environment of who builds, by name.

@@ -159,6 +159,12 @@ static IN_SOURCE: LazyLock<Option<Patterns>> = LazyLock::new(|| {
     ])
 });
 
+/// What the names of files have that open a database or say where it lies.
+const NAMES: &[&str] = &[
+    "__init__", "app", "base", "config", "data", "db", "env", "index", "main", "prod", "server",
+    "setting", "sqlite", "stor",
+];
+
 /// The first folder of a SQLite file in the sources.
 fn in_sources(scan: &Scan<'_>, stack: &Detection) -> Option<(String, Evidence)> {
     let runtime = stack.runtime.as_ref().map(|fact| fact.value.as_str());
@@ -172,21 +178,32 @@ fn in_sources(scan: &Scan<'_>, stack: &Detection) -> Option<(String, Evidence)> 
         _ => return None,
     };
     let patterns = IN_SOURCE.as_ref()?;
-    code::each(scan, endings, 4).find_map(|path| {
-        let text = scan.text(path)?;
-        let found = patterns.all(&text).find_map(|found| {
-            let at = found.group(0)?;
-            let folder = text.get(at.clone())?;
-            let before = text.get(found.start..at.start)?;
-            // `/data/a.db`, and with SQLAlchemy `sqlite:////data/a.db`, are of no folder here.
-            let is_relative = !before.ends_with('/')
-                || before.ends_with("./")
-                || before.ends_with("//") && !before.ends_with("////");
-            (is_relative && is_for_data(scan, folder)).then(|| (folder.to_owned(), at.start))
-        });
-        let (folder, at) = found.or_else(|| in_instance(scan, &text))?;
-        Some((folder, Evidence::line(path, line_at(&text, at), "")))
-    })
+    let start = stack.start_command.as_ref();
+    let start = start.map_or("", |fact| fact.value.as_str());
+    let is_usual = |path: &&str| {
+        let file = base_name(path);
+        NAMES.iter().any(|name| file.contains(name)) || start.contains(file)
+    };
+    code::each(scan, endings, 4)
+        .filter(is_usual)
+        .find_map(|path| {
+            let text = scan.text(path)?;
+            if ![".db", ".sqlite"].iter().any(|sign| text.contains(sign)) {
+                return None;
+            }
+            let found = patterns.all(&text).find_map(|found| {
+                let at = found.group(0)?;
+                let folder = text.get(at.clone())?;
+                let before = text.get(found.start..at.start)?;
+                // `/data/a.db`, and with SQLAlchemy `sqlite:////data/a.db`, are of no folder here.
+                let is_relative = !before.ends_with('/')
+                    || before.ends_with("./")
+                    || before.ends_with("//") && !before.ends_with("////");
+                (is_relative && is_for_data(scan, folder)).then(|| (folder.to_owned(), at.start))
+            });
+            let (folder, at) = found.or_else(|| in_instance(scan, &text))?;
+            Some((folder, Evidence::line(path, line_at(&text, at), "")))
+        })
 }
 
 /// Flask's folder for files of an installation, where a file is opened in it: by its path, or by an address of

@@ -43,6 +43,9 @@ const COMPOSE: &[&str] = &[
 /// (<https://docs.docker.com/reference/compose-file/services/#healthcheck>).
 fn in_compose(scan: &Scan<'_>, port: Option<u16>) -> Option<Fact<String>> {
     let path = scan.first(COMPOSE)?;
+    // Most have none, and to read the whole file costs more than to look for the word.
+    scan.text(path)
+        .filter(|text| text.contains("healthcheck:"))?;
     let value = scan.yaml(path)?;
     let services = value.get("services")?.as_object()?;
     let mut here = services.values().filter(|service| builds_here(service));

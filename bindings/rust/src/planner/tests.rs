@@ -347,7 +347,7 @@ fn folders_for_data_are_mounted_where_they_are_found_declared_or_named() {
     let (dockerfile, _) = image(&plan);
     assert!(dockerfile.contains("RUN mkdir -p /app/data && chown node /app/data\nUSER node\n"));
     assert!(
-        plan.compose.contains("      - app-app-data:/app/data\n"),
+        plan.compose.contains("      - app-data:/app/data\n"),
         "{}",
         plan.compose
     );
