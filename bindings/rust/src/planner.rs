@@ -123,7 +123,7 @@ fn docker_plan(source: &Path, spec: &DeploySpec, report: Report) -> Result<Plan>
         build_env: build_names(spec)?,
         build_secrets: spec.build_secrets.keys().cloned().collect(),
         use_own_dockerfile: spec.own_dockerfile,
-        data_folders: spec.data_folders.iter().map(ToString::to_string).collect(),
+        data_folders: spec.data_folders.clone(),
         ..GenerateOptions::default()
     };
     let context = workspace(stack);
@@ -170,7 +170,7 @@ fn refuse_hiding(spec: &DeploySpec, stack: &Detection) -> Result<()> {
         data_folders: None,
         ..stack.clone()
     };
-    let hides = |folder: &&DataFolder| kept_in_image(&bare, &[folder.to_string()]).is_empty();
+    let hides = |folder: &&DataFolder| kept_in_image(&bare, &[(*folder).clone()]).is_empty();
     match spec.data_folders.iter().find(hides) {
         Some(folder) => Err(Error::invalid(
             "data_folders",

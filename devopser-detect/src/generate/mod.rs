@@ -25,7 +25,7 @@ pub use site::is_single_page;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use devopser_core::id::EnvName;
+use devopser_core::id::{DataFolder, EnvName};
 use devopser_core::model::report::{Detection, Report};
 use devopser_core::model::service::HealthPath;
 use devopser_core::{Error, ErrorKind, Result};
@@ -58,7 +58,7 @@ pub struct GenerateOptions {
     /// Whether the files go to `.deployment/` and not to the root: the compose file's paths start there. Default: `false`.
     pub in_folder: bool,
     /// More folders that outlive a release, absolute or relative to the app's. Default: none.
-    pub data_folders: Vec<String>,
+    pub data_folders: Vec<DataFolder>,
     /// The names of the variables that the repository's own commands see while it is built, each declared with `ARG`.
     /// Their values can end up in the image. Default: none.
     pub build_env: BTreeSet<EnvName>,
@@ -130,10 +130,7 @@ pub fn generate(report: &Report, options: &GenerateOptions) -> Result<Generated>
     let home = home(&stack);
     let named: Vec<_> = data::names_in_image(&stack, &home).collect();
     stack.run_env.extend(named);
-    let data_folders = match own {
-        Some(_) => options.data_folders.clone(),
-        None => data::in_image(&stack, &home, &options.data_folders),
-    };
+    let data_folders = data_folders(&stack, &home, own.is_some(), options);
     let stack = &stack;
     let databases = databases::of(stack);
     let (dockerfile, dockerignore) = match own {
@@ -227,6 +224,20 @@ fn health<'o>(stack: &'o Detection, options: &'o GenerateOptions) -> &'o str {
     let found = found.filter(|_| options.health_path.is_detected());
     let asked = found.map(|fact| fact.value.as_str());
     asked.or(options.health_path.fetched()).unwrap_or("/")
+}
+
+/// The folders that outlive a release; what an own Dockerfile declares is not known here.
+fn data_folders(
+    stack: &Detection,
+    home: &str,
+    own: bool,
+    options: &GenerateOptions,
+) -> Vec<String> {
+    let named = &options.data_folders;
+    match own {
+        true => named.iter().map(ToString::to_string).collect(),
+        false => data::in_image(stack, home, named),
+    }
 }
 
 /// Where the program lies in the image.

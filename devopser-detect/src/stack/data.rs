@@ -4,11 +4,13 @@
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
+use devopser_core::id::DataFolder;
 use devopser_core::model::report::{Database, Detection, Evidence, Fact};
 
 use crate::generate::{database_servers, home};
 use crate::scan::pattern::Patterns;
 use crate::scan::{Scan, base_name, code, env, line_at, platform};
+use crate::stack::names::is_name;
 
 /// The hint with the variables that name a SQLite file: a line for each, `NAME=` before the file and, after a tab, what follows
 /// its folder.
@@ -53,8 +55,8 @@ pub fn keeps_a_file(stack: &Detection) -> bool {
 /// The folder of the SQLite file, and the variables that name it.
 fn of_file(scan: &Scan<'_>, stack: &Detection) -> (Option<Fact<Vec<String>>>, Vec<String>) {
     let mut named = Vec::new();
-    let mut folders = Vec::new();
-    for (name, value, evidence) in env::settings(scan) {
+    let mut found: Option<Fact<Vec<String>>> = None;
+    for (name, value, evidence) in env::settings(scan).filter(|(name, ..)| is_name(name)) {
         let Some((scheme, path, rest)) = file_of(&value) else {
             continue;
         };
@@ -69,23 +71,23 @@ fn of_file(scan: &Scan<'_>, stack: &Detection) -> (Option<Fact<Vec<String>>>, Ve
             continue;
         }
         named.push(format!("{name}={scheme}\t{folder}/{file}{rest}"));
-        folders.push((folder.to_owned(), evidence));
+        let fact = found.get_or_insert_with(|| lies_in(folder, evidence));
+        if !fact.value.iter().any(|known| known == folder) {
+            fact.value.push(folder.to_owned());
+        }
     }
-    let found = match folders.into_iter().next() {
-        Some(found) => Some(found),
-        None => in_sources(scan, stack),
-    };
-    let fact = found.map(|(folder, evidence)| {
-        let why = "its SQLite file lies there";
-        let evidence = Evidence {
-            why: why.to_owned(),
-            ..evidence
-        };
-        Fact::new(vec![folder], 80, evidence)
+    let found = found.or_else(|| {
+        let (folder, evidence) = in_sources(scan, stack)?;
+        Some(lies_in(&folder, evidence))
     });
     named.sort();
     named.dedup();
-    (fact, named)
+    (found, named)
+}
+
+fn lies_in(folder: &str, evidence: Evidence) -> Fact<Vec<String>> {
+    let why = "its SQLite file lies there".to_owned();
+    Fact::new(vec![folder.to_owned()], 80, Evidence { why, ..evidence })
 }
 
 /// Schemes before the path of a file: SQLAlchemy's, sqlx's and Prisma's
@@ -222,14 +224,17 @@ fn in_instance(scan: &Scan<'_>, text: &str) -> Option<(String, usize)> {
 
 /// The folders of a generated image that outlive a release, absolute; `more` beside those that were found.
 #[must_use]
-pub fn kept_in_image(stack: &Detection, more: &[String]) -> Vec<String> {
+pub fn kept_in_image(stack: &Detection, more: &[DataFolder]) -> Vec<String> {
     in_image(stack, &home(stack), more)
 }
 
 /// The folders of the image, absolute, each once; none that holds the program itself. `home` is where that lies.
-pub(crate) fn in_image(stack: &Detection, home: &str, more: &[String]) -> Vec<String> {
+pub(crate) fn in_image(stack: &Detection, home: &str, more: &[DataFolder]) -> Vec<String> {
     let found = stack.data_folders.iter().flat_map(|fact| &fact.value);
-    let all = found.chain(more).map(|folder| absolute(home, folder));
+    let found = found.map(String::as_str);
+    let all = found
+        .chain(more.iter().map(DataFolder::as_str))
+        .map(|folder| absolute(home, folder));
     let program = format!("{home}/");
     let beside = |folder: &String| !program.starts_with(&format!("{folder}/"));
     let all: BTreeSet<String> = all.filter(beside).collect();
@@ -387,6 +392,12 @@ mod tests {
             let folder = value.rsplit('/').nth(1).unwrap();
             assert_eq!(folders, [folder], "{example}");
         }
+        let two = ".env.example";
+        let text = "A_DB=./one/a.db\nB_DB=./two/b.db\nTEST_DB=./three/c.db\nB C=./four/d.db\n";
+        let (folders, names) = of(&[(two, text)], "node");
+        assert_eq!(folders, ["one", "two"]);
+        let names: Vec<&str> = names.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["A_DB", "B_DB"]);
         let other = of(
             &[(".env.example", "DATABASE_URL=postgres://a/b\nLOG=a.txt\n")],
             "node",

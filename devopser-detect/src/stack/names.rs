@@ -55,7 +55,7 @@ fn is_for_tables(database: Database) -> bool {
 }
 
 /// A plain name of a variable that is not for tests.
-fn is_name(name: &str) -> bool {
+pub(crate) fn is_name(name: &str) -> bool {
     let sound = |char: char| char.is_ascii_uppercase() || char.is_ascii_digit() || char == '_';
     name.starts_with(|char: char| char.is_ascii_uppercase())
         && name.chars().all(sound)
