@@ -400,14 +400,8 @@ const EXTRAS: &[(&str, Database)] = &[
     ("redis", Database::Redis),
 ];
 
-/// The databases of a Python app.
-pub(crate) fn of_python(scan: &Scan<'_>, requirements: &Requirements) -> Fact<Vec<Database>> {
-    let mut needs = Needs::default();
-    for (name, database) in PYTHON {
-        if let Some(evidence) = requirements.evidence(name) {
-            needs.add(*database, evidence);
-        }
-    }
+/// The drivers that extras bring.
+fn extras(requirements: &Requirements, needs: &mut Needs) {
     for requirement in &requirements.all {
         for extra in requirement.extras.split(',').map(str::trim) {
             let known = EXTRAS.iter().find(|(known, _)| *known == extra);
@@ -418,6 +412,17 @@ pub(crate) fn of_python(scan: &Scan<'_>, requirements: &Requirements) -> Fact<Ve
             }
         }
     }
+}
+
+/// The databases of a Python app.
+pub(crate) fn of_python(scan: &Scan<'_>, requirements: &Requirements) -> Fact<Vec<Database>> {
+    let mut needs = Needs::default();
+    for (name, database) in PYTHON {
+        if let Some(evidence) = requirements.evidence(name) {
+            needs.add(*database, evidence);
+        }
+    }
+    extras(requirements, &mut needs);
     needs.confirm_by_env(scan);
     let settings = [
         ("django.db.backends.postgresql", Database::Postgres),
@@ -435,7 +440,7 @@ pub(crate) fn of_python(scan: &Scan<'_>, requirements: &Requirements) -> Fact<Ve
         let found = found.flat_map(|name| scan.named(name, 2));
         files = found.map(str::to_owned).collect();
     }
-    let mut has_sqlite = requirements.has("aiosqlite");
+    let mut file = requirements.evidence("aiosqlite");
     for path in files.iter().take(6) {
         // Settings that offer SQLite as well need a server only where its driver is there.
         let offers = scan
@@ -446,29 +451,39 @@ pub(crate) fn of_python(scan: &Scan<'_>, requirements: &Requirements) -> Fact<Ve
         };
         let words: Vec<_> = settings.iter().filter(counts).copied().collect();
         needs.add_words(scan, path, &words);
-        has_sqlite |= offers;
+        if offers {
+            let why = "the engine of Django's settings";
+            file.get_or_insert_with(|| scan.evidence(path, "django.db.backends.sqlite3", why));
+        }
     }
     let mut fact = needs.into_fact();
     // Of several alternatives the file is one; without a server for tables it is what is used.
     let is_for_tables = |database: &Database| *database != Database::Redis;
     let has_server = fact.value.iter().any(is_for_tables);
-    if fact.confidence <= crate::summary::GUESS && has_sqlite
-        || !has_server && (has_sqlite || opens_a_file(scan, &files))
-    {
+    let file = match has_server {
+        true => file.filter(|_| fact.confidence <= crate::summary::GUESS),
+        false => file.or_else(|| opens_a_file(scan, &files)),
+    };
+    if let Some(evidence) = file {
+        if fact.value.is_empty() {
+            fact.evidence.clear();
+        }
         fact.value.push(Database::Sqlite);
+        fact.evidence.push(evidence);
     }
     fact
 }
 
-/// Whether settings, or a file that is called like what opens a database, use SQLite.
-fn opens_a_file(scan: &Scan<'_>, settings: &[String]) -> bool {
+/// What says in the settings, or in a file that is called like what opens a database, that SQLite is used.
+fn opens_a_file(scan: &Scan<'_>, settings: &[String]) -> Option<Evidence> {
     const NAMES: &[&str] = &["database.py", "db.py", "main.py", "app.py"];
     const SIGNS: &[&str] = &["sqlite://", "sqlite+aiosqlite://", "import sqlite3"];
     let settings = settings.iter().take(6).map(String::as_str);
     let named = NAMES.iter().flat_map(|name| scan.named(name, 2));
-    settings.chain(named).take(10).any(|path| {
-        let text = scan.text(path);
-        text.is_some_and(|text| SIGNS.iter().any(|sign| text.contains(sign)))
+    settings.chain(named).take(10).find_map(|path| {
+        let text = scan.text(path)?;
+        let sign = SIGNS.iter().find(|sign| text.contains(**sign))?;
+        Some(scan.evidence(path, sign, "it opens a SQLite file"))
     })
 }
 

@@ -31,6 +31,11 @@ pub(crate) async fn plan(
         for line in &plan.makes {
             text.push_str(&format!("  - {line}\n"));
         }
+        // Those of the report stand with it.
+        let known = &plan.report.warnings;
+        for warning in plan.warnings.iter().filter(|said| !known.contains(said)) {
+            text.push_str(&format!("warning: {warning}\n"));
+        }
         if let devopser::model::plan::BuildPlan::Image {
             dockerfile,
             own_dockerfile: false,
