@@ -208,6 +208,12 @@ impl Local {
                 None => return Ok(ReleaseStatus::of(ReleasePhase::Absent)),
             }
         }
+        // Whoever watched it may have noted how it ended and gone, both since the last look.
+        if !slot.is_watched()
+            && let Some(now) = State::load(folder)?
+        {
+            state = now;
+        }
         let is_settled = state.is_alive() || state.exit.is_some() || !slot.is_watched();
         let mut status = ReleaseStatus::of(match is_settled {
             true => phase(&state),

@@ -147,7 +147,10 @@ async fn note_exit(
     let Some(mut state) = current(slot, identity)? else {
         return Ok(None);
     };
-    end(&state.name, Some(identity), LEFTOVER_GRACE).await?;
+    // What it left behind may be held by the system; the app itself is noted and started again all the same.
+    if let Err(error) = end(&state.name, Some(identity), LEFTOVER_GRACE).await {
+        tracing::warn!(folder = %slot.folder.display(), %error, "what a process left behind goes on");
+    }
     let wait = until_restart(&mut state, exit.at);
     state.exit = Some(exit);
     state.again_at = wait.map(|wait| {
