@@ -202,7 +202,7 @@ pub struct Plan {
     /// for one of those, such as `jdbc:postgresql://${POSTGRES_HOST}/app`. The spec's own environment wins.
     #[serde(default)]
     pub database_env: BTreeMap<String, String>,
-    /// How its container is run, where the repository's compose file says so.
+    /// How its container is run: what the repository's compose file says, and the volumes of its data folders.
     #[serde(default)]
     pub container: ContainerOptions,
     /// The path of its health check, as the app's authors tell their platform or container; the spec's own wins.

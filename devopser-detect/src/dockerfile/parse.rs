@@ -152,13 +152,17 @@ impl Dockerfile {
         found
     }
 
-    /// The first port that the final stage exposes over TCP, with its line.
-    pub(crate) fn exposed(&self) -> Option<(u16, u32)> {
-        let last = self
-            .instructions
+    /// The index of the instruction that begins the final stage.
+    fn last_stage(&self) -> usize {
+        self.instructions
             .iter()
             .rposition(|instruction| instruction.keyword == "FROM")
-            .unwrap_or(0);
+            .unwrap_or(0)
+    }
+
+    /// The first port that the final stage exposes over TCP, with its line.
+    pub(crate) fn exposed(&self) -> Option<(u16, u32)> {
+        let last = self.last_stage();
         let mut values = BTreeMap::new();
         let mut found = None;
         for (index, instruction) in self.instructions.iter().enumerate() {
@@ -185,11 +189,7 @@ impl Dockerfile {
     /// The folders that the final stage declares as volumes, and `more`: absolute, variables filled in. None that could reach the
     /// system's own, and none that the stage copies files to: a volume would hide those of the next release.
     pub(crate) fn volumes(&self, more: &[String]) -> Vec<String> {
-        let last = self
-            .instructions
-            .iter()
-            .rposition(|instruction| instruction.keyword == "FROM")
-            .unwrap_or(0);
+        let last = self.last_stage();
         let mut values = BTreeMap::new();
         let mut found: BTreeSet<String> = more.iter().cloned().collect();
         let mut place = "/".to_owned();
@@ -221,11 +221,7 @@ impl Dockerfile {
 
     /// What the final stage starts: its entry point and command as one text, with the line.
     pub(crate) fn start(&self) -> Option<(String, u32)> {
-        let last = self
-            .instructions
-            .iter()
-            .rposition(|instruction| instruction.keyword == "FROM")
-            .unwrap_or(0);
+        let last = self.last_stage();
         let text = |keyword: &str| {
             let found = self.instructions[last.min(self.instructions.len())..]
                 .iter()

@@ -4,6 +4,7 @@
 use devopser_core::model::report::{Detection, Evidence, Fact};
 use serde_json::Value;
 
+use crate::COMPOSE;
 use crate::scan::{Scan, platform};
 use crate::stack::dockerfile::NAMES;
 
@@ -31,13 +32,6 @@ fn in_dockerfile(scan: &Scan<'_>, port: Option<u16>) -> Option<Fact<String>> {
     let evidence = Evidence::line(path, Some(check.line), "its health check fetches it");
     Some(Fact::new(fetched, 92, evidence))
 }
-
-const COMPOSE: &[&str] = &[
-    "compose.yaml",
-    "compose.yml",
-    "docker-compose.yaml",
-    "docker-compose.yml",
-];
 
 /// What the health check of the only service fetches that is built from this folder
 /// (<https://docs.docker.com/reference/compose-file/services/#healthcheck>).
